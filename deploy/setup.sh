@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# Set-up for a fresh Debian machine with python3, venv, make and git.
+# Usage: deploy/setup.sh runtime|dev      (idempotent; a second run with nothing to do takes milliseconds)
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+group=${1:?"usage: deploy/setup.sh runtime|dev"}
+case $group in
+  runtime) packages=(softhsm2) ;;
+  dev) packages=(softhsm2 qpdf openssl maven openjdk-17-jdk-headless) ;;
+  *) echo "unknown group: $group (runtime or dev)" >&2; exit 2 ;;
+esac
+
+installed() {
+  case $1 in
+    softhsm2) [ -e /usr/lib/softhsm/libsofthsm2.so ] && command -v softhsm2-util ;;
+    maven) command -v mvn ;;
+    openjdk-17-jdk-headless) command -v javac ;;
+    *) command -v "$1" ;;
+  esac >/dev/null
+}
+
+missing=()
+for package in "${packages[@]}"; do
+  installed "$package" || missing+=("$package")
+done
+if [ "${#missing[@]}" -gt 0 ]; then
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    echo "Installing Debian packages: ${missing[*]}"
+    apt-get -qq -o DPkg::Lock::Timeout=300 update
+    DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o DPkg::Lock::Timeout=300 \
+      install --no-install-recommends "${missing[@]}" >/dev/null
+  else
+    echo "These Debian packages are missing and only root can install them: ${missing[*]}" >&2
+    echo "Run:  apt-get install --no-install-recommends ${missing[*]}" >&2
+    if [ "$group" = runtime ] || [ "${CI:-}" = true ]; then exit 1; fi
+    echo "Tests that need them will be skipped and say so." >&2
+  fi
+fi
+
+lock=requirements/$group.txt
+stamp=.venv/.installed-$(cat "$lock" pyproject.toml | sha256sum | cut -c1-16)
+if [ -e "$stamp" ] || { [ "$group" = runtime ] && [ -e .venv/.dev ]  && [ .venv/.dev -nt "$lock" ]; }; then exit 0; fi
+
+command -v python3 >/dev/null || { echo "python3 is missing: apt-get install python3 python3-venv" >&2; exit 1; }
+[ -x .venv/bin/python ] || python3 -m venv .venv
+.venv/bin/pip install -q --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
+export UV_PYTHON_DOWNLOADS=never UV_SYSTEM_CERTS=1 VIRTUAL_ENV=$PWD/.venv
+echo "Installing Python packages ($lock)"
+.venv/bin/uv pip install -q --require-hashes -r "$lock"
+.venv/bin/uv pip install -q --no-deps --no-build-isolation -e .
+rm -f .venv/.installed-*
+touch "$stamp"
+[ "$group" != dev ] || touch .venv/.dev
