@@ -1,0 +1,253 @@
+"""Reading and checking CMS SignedData with one signer (RFC 5652), as PAdES signatures and RFC 3161 tokens are."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from asn1crypto import algos, tsp
+from asn1crypto import cms as asn1
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from timestamping.algorithms import DigestAlgorithm
+
+OID_DATA = "1.2.840.113549.1.7.1"
+OID_SIGNED_DATA = "1.2.840.113549.1.7.2"
+OID_TST_INFO = "1.2.840.113549.1.9.16.1.4"
+OID_CONTENT_TYPE = "1.2.840.113549.1.9.3"
+OID_MESSAGE_DIGEST = "1.2.840.113549.1.9.4"
+OID_SIGNING_TIME = "1.2.840.113549.1.9.5"
+OID_SIGNING_CERTIFICATE = "1.2.840.113549.1.9.16.2.12"
+OID_SIGNING_CERTIFICATE_V2 = "1.2.840.113549.1.9.16.2.47"
+OID_SIGNATURE_TIMESTAMP = "1.2.840.113549.1.9.16.2.14"
+
+
+class CmsError(ValueError):
+    """The octets are no SignedData with exactly one signer, or a check on it failed; the message says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignerInfo:
+    """The one SignerInfo of a SignedData, its parts as the encodings found in it."""
+
+    digest_algorithm: DigestAlgorithm
+    signed_attributes: bytes
+    """DER of the attributes under the tag SET OF, which is what was signed (RFC 5652, clause 5.4)."""
+    attributes: dict[str, tuple[bytes, ...]]
+    """Signed attribute values by type, each an encoding."""
+    unsigned_attributes: dict[str, tuple[bytes, ...]]
+    signature_algorithm: algos.SignedDigestAlgorithm
+    signature: bytes
+    issuer: bytes | None
+    """DER of the issuer's name where the signer is named by issuer and serial number."""
+    serial_number: int | None
+    subject_key_identifier: bytes | None
+
+    def single(self, attribute_type: str) -> bytes:
+        """Return the value of a signed attribute that must occur once with one value.
+
+        Raises:
+            CmsError: it is absent or has several values.
+        """
+        values = self.attributes.get(attribute_type, ())
+        if len(values) != 1:
+            raise CmsError(f"signed attribute {attribute_type} occurs {len(values)} times instead of once")
+        return values[0]
+
+
+@dataclass(frozen=True, slots=True)
+class SignedData:
+    """A parsed SignedData."""
+
+    der: bytes
+    """The ContentInfo without trailing octets."""
+    content_type: str
+    content: bytes | None
+    certificates: tuple[x509.Certificate, ...]
+    signer: SignerInfo
+
+    def signer_certificate(self) -> x509.Certificate:
+        """Return the embedded certificate that the SignerInfo and the ESS attribute both name.
+
+        Raises:
+            CmsError: there is none, or the ESSCertIDv2 names another (RFC 5035, clause 3).
+        """
+        for certificate in self.certificates:
+            if _names(self.signer, certificate):
+                check_ess_certificate(self.signer, certificate)
+                return certificate
+        raise CmsError("the signer's certificate is not embedded")
+
+
+@lru_cache(maxsize=512)
+def load_certificate(der: bytes) -> x509.Certificate:
+    """Parse a certificate; parsed ones are kept, since chains repeat.
+
+    Raises:
+        ValueError: the octets are no certificate that RFC 5280 knows.
+    """
+    return x509.load_der_x509_certificate(der)
+
+
+def parse_signed_data(data: bytes) -> SignedData:
+    """Parse a ContentInfo with SignedData and one signer; zero padding behind it is left out.
+
+    Raises:
+        CmsError: it is something else, or uses an algorithm that is not accepted.
+    """
+    try:
+        info = asn1.ContentInfo.load(data)
+        if info["content_type"].dotted != OID_SIGNED_DATA:
+            raise CmsError("the content type is not signed-data")
+        signed = info["content"]
+        signers = signed["signer_infos"]
+        if len(signers) != 1:
+            raise CmsError(f"{len(signers)} signers instead of one")
+        encapsulated = signed["encap_content_info"]
+        content = encapsulated["content"]
+        return SignedData(
+            der=info.dump(),
+            content_type=encapsulated["content_type"].dotted,
+            content=None if content.native is None and not content.contents else _octets(content),
+            certificates=tuple(_certificates(signed["certificates"])),
+            signer=_signer_info(signers[0]),
+        )
+    except CmsError:
+        raise
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+        raise CmsError(f"malformed SignedData: {error}") from error
+
+
+def check_ess_certificate(signer: SignerInfo, certificate: x509.Certificate) -> None:
+    """Check that the signed attribute signing-certificate-v2 names this certificate (RFC 5035, clause 3).
+
+    Raises:
+        CmsError: the attribute is missing, of version 1, or names another certificate.
+    """
+    if OID_SIGNING_CERTIFICATE_V2 not in signer.attributes:
+        raise CmsError("the signed attribute signing-certificate-v2 is missing")
+    try:
+        identifier = _ess_cert_id_v2(signer.single(OID_SIGNING_CERTIFICATE_V2))
+    except (ValueError, KeyError, IndexError, TypeError) as error:
+        raise CmsError(f"malformed signing-certificate-v2: {error}") from error
+    algorithm, digest = identifier
+    if algorithm.digest(encoded(certificate)) != digest:
+        raise CmsError("signing-certificate-v2 names another certificate than the signer's")
+
+
+def check_signature(signed: SignedData, certificate: x509.Certificate, content_digest: bytes) -> None:
+    """Check content type, message digest and signature value (RFC 5652, clauses 5.4 and 5.6, 11.1 and 11.2).
+
+    Args:
+        signed: the SignedData.
+        certificate: whose key is to have signed it.
+        content_digest: digest of the signed content by the signer's digest algorithm.
+
+    Raises:
+        CmsError: one of them does not match; the message says which.
+    """
+    signer = signed.signer
+    if signer.single(OID_CONTENT_TYPE) != asn1.ContentType(signed.content_type).dump():
+        raise CmsError("the signed content type differs from the content's")
+    if asn1.OctetString.load(signer.single(OID_MESSAGE_DIGEST)).native != content_digest:
+        raise CmsError("the message digest does not match the signed content")
+    digest = signer.digest_algorithm.digest(signer.signed_attributes)
+    check_signature_value(certificate, signer.signature_algorithm, signer.digest_algorithm, signer.signature, digest)
+
+
+def check_signature_value(
+    certificate: x509.Certificate,
+    signature_algorithm: algos.SignedDigestAlgorithm,
+    digest_algorithm: DigestAlgorithm,
+    signature: bytes,
+    digest: bytes,
+) -> None:
+    """Check a signature value over a digest: RSA PKCS#1 v1.5, RSASSA-PSS (RFC 4056) or ECDSA.
+
+    Raises:
+        CmsError: the value is wrong, or key and algorithm do not fit.
+    """
+    algorithm = signature_algorithm["algorithm"].native
+    key = certificate.public_key()
+    primitive = digest_algorithm.primitive
+    try:
+        if isinstance(key, ec.EllipticCurvePublicKey) and algorithm.endswith("_ecdsa"):
+            key.verify(signature, digest, ec.ECDSA(utils.Prehashed(primitive)))
+        elif isinstance(key, rsa.RSAPublicKey) and algorithm == "rsassa_pss":
+            pss = _pss_parameters(signature_algorithm, digest_algorithm)
+            key.verify(signature, digest, pss, utils.Prehashed(primitive))
+        elif isinstance(key, rsa.RSAPublicKey) and algorithm.endswith(("_rsa", "rsassa_pkcs1v15")):
+            key.verify(signature, digest, padding.PKCS1v15(), utils.Prehashed(primitive))
+        else:
+            raise CmsError(f"signature algorithm {algorithm} does not fit the signer's key")
+    except InvalidSignature as error:
+        raise CmsError("the signature value does not match the signed attributes") from error
+
+
+def _pss_parameters(signature_algorithm: algos.SignedDigestAlgorithm, digest_algorithm: DigestAlgorithm) -> padding.PSS:
+    parameters = signature_algorithm["parameters"]
+    if parameters["hash_algorithm"]["algorithm"].native != digest_algorithm.value:
+        raise CmsError("the PSS hash differs from the digest algorithm")
+    mgf = DigestAlgorithm(parameters["mask_gen_algorithm"]["parameters"]["algorithm"].native)
+    return padding.PSS(mgf=padding.MGF1(mgf.primitive), salt_length=parameters["salt_length"].native)
+
+
+def _names(signer: SignerInfo, certificate: x509.Certificate) -> bool:
+    if signer.serial_number is not None:
+        return signer.serial_number == certificate.serial_number and signer.issuer == certificate.issuer.public_bytes()
+    try:
+        extension = certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
+    except (x509.ExtensionNotFound, ValueError):
+        return False
+    return extension.value.digest == signer.subject_key_identifier
+
+
+@lru_cache(maxsize=512)
+def encoded(certificate: x509.Certificate) -> bytes:
+    """Return the certificate's DER; kept, since chains repeat."""
+    return certificate.public_bytes(Encoding.DER)
+
+
+def _ess_cert_id_v2(value: bytes) -> tuple[DigestAlgorithm, bytes]:
+    first = tsp.SigningCertificateV2.load(value)["certs"][0]
+    return DigestAlgorithm.from_oid(first["hash_algorithm"]["algorithm"].dotted), first["cert_hash"].native
+
+
+def _octets(content: asn1.EncapsulatedContentInfo) -> bytes:
+    parsed = content.parsed if hasattr(content, "parsed") else content
+    if hasattr(content, "parsed") and not isinstance(parsed, asn1.OctetString):
+        return bytes(parsed.dump())
+    return bytes(content.native)
+
+
+def _certificates(choices: Sequence[asn1.CertificateChoices]) -> Iterator[x509.Certificate]:
+    for choice in choices:
+        if choice.name == "certificate":
+            yield load_certificate(choice.chosen.dump())
+
+
+def _signer_info(info: asn1.SignerInfo) -> SignerInfo:
+    sid = info["sid"]
+    by_name = sid.name == "issuer_and_serial_number"
+    signed = info["signed_attrs"]
+    return SignerInfo(
+        digest_algorithm=DigestAlgorithm.from_oid(info["digest_algorithm"]["algorithm"].dotted),
+        signed_attributes=b"\x31" + signed.dump()[1:],
+        attributes=_attributes(signed),
+        unsigned_attributes=_attributes(info["unsigned_attrs"]),
+        signature_algorithm=info["signature_algorithm"],
+        signature=info["signature"].native,
+        issuer=sid.chosen["issuer"].dump() if by_name else None,
+        serial_number=sid.chosen["serial_number"].native if by_name else None,
+        subject_key_identifier=None if by_name else sid.chosen.native,
+    )
+
+
+def _attributes(attributes: Sequence[asn1.CMSAttribute]) -> dict[str, tuple[bytes, ...]]:
+    found: dict[str, tuple[bytes, ...]] = {}
+    for attribute in attributes:
+        kind = attribute["type"].dotted
+        found[kind] = found.get(kind, ()) + tuple(value.dump() for value in attribute["values"])
+    return found

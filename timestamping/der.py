@@ -1,0 +1,71 @@
+"""Writing DER (X.690): each function returns one complete encoding.
+
+Building evidence from encoded fragments costs microseconds where an object tree costs milliseconds; reading is
+left to `asn1crypto` and `cryptography`.
+"""
+
+from datetime import UTC, datetime
+from functools import lru_cache
+
+NULL = b"\x05\x00"
+TRUE = b"\x01\x01\xff"
+
+
+def tlv(tag: int, *parts: bytes) -> bytes:
+    """Encode `parts`, joined, under one identifier octet."""
+    content = b"".join(parts)
+    length = len(content)
+    if length < 0x80:
+        return bytes((tag, length)) + content
+    octets = length.to_bytes((length.bit_length() + 7) // 8, "big")
+    return bytes((tag, 0x80 | len(octets))) + octets + content
+
+
+def sequence(*parts: bytes) -> bytes:
+    """SEQUENCE or SEQUENCE OF, in the given order."""
+    return tlv(0x30, *parts)
+
+
+def set_of(*parts: bytes) -> bytes:
+    """SET OF, sorted as DER demands (X.690, clause 11.6)."""
+    return tlv(0x31, *sorted(parts))
+
+
+def explicit(number: int, content: bytes) -> bytes:
+    """[number] EXPLICIT around an encoding."""
+    return tlv(0xA0 | number, content)
+
+
+def octet_string(value: bytes) -> bytes:
+    """OCTET STRING."""
+    return tlv(0x04, value)
+
+
+def integer(value: int) -> bytes:
+    """INTEGER, of any size and sign."""
+    return tlv(0x02, value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True))
+
+
+@lru_cache(maxsize=256)
+def oid(dotted: str) -> bytes:
+    """OBJECT IDENTIFIER from its dotted form."""
+    first, second, *rest = (int(arc) for arc in dotted.split("."))
+    octets = bytearray()
+    for arc in (first * 40 + second, *rest):
+        groups = [arc & 0x7F]
+        arc >>= 7  # noqa: PLW2901
+        while arc:
+            groups.append(0x80 | arc & 0x7F)
+            arc >>= 7  # noqa: PLW2901
+        octets += bytes(reversed(groups))
+    return tlv(0x06, bytes(octets))
+
+
+def generalized_time(moment: datetime) -> bytes:
+    """GeneralizedTime in UTC, whole seconds (RFC 3161, clause 2.4.2: ends in Z, no trailing zeros)."""
+    return tlv(0x18, moment.astimezone(UTC).strftime("%Y%m%d%H%M%SZ").encode("ascii"))
+
+
+def attribute(attribute_type: str, *values: bytes) -> bytes:
+    """Attribute ::= SEQUENCE { attrType, attrValues SET OF } (RFC 5652, clause 5.3)."""
+    return sequence(oid(attribute_type), set_of(*values))
