@@ -2,12 +2,22 @@
 
 import hashlib
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import Protocol, Self
 
 from cryptography.hazmat.primitives import hashes
 
-if TYPE_CHECKING:
-    from hashlib import _Hash
+
+class RunningHash(Protocol):
+    """A hash under way, as `hashlib` makes them."""
+
+    def update(self, data: bytes | bytearray | memoryview, /) -> None:
+        """Go on with more data."""
+
+    def copy(self) -> Self:
+        """Return a twin that can go on apart."""
+
+    def digest(self) -> bytes:
+        """Return the digest of the data so far."""
 
 
 class DigestAlgorithm(StrEnum):
@@ -32,7 +42,7 @@ class DigestAlgorithm(StrEnum):
         """The same function as `cryptography` names it."""
         return _PRIMITIVES[self]
 
-    def new(self, data: bytes = b"") -> "_Hash":
+    def new(self, data: bytes = b"") -> RunningHash:
         """Start a running hash."""
         return hashlib.new(self.value, data)
 

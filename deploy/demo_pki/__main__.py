@@ -1,0 +1,63 @@
+"""`python -m deploy.demo_pki`: create the demo PKI and serve it."""
+
+import argparse
+import signal
+import sys
+from pathlib import Path
+from threading import Event
+from urllib.parse import urlsplit
+
+from deploy.demo_pki.asgi import ASGIApp
+from deploy.demo_pki.pki import DemoPki, choose_base_url
+from deploy.demo_pki.server import DemoPkiApp, DemoServer
+
+
+def timestamping_application(pki: DemoPki) -> ASGIApp | None:  # noqa: ARG001 - the hook's contract
+    """Return the timestamping authority to serve at /tsa, or None while there is none to wire."""
+    return None
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; return the exit status: 0 done, 1 failed with a sentence on standard error."""
+    parser = argparse.ArgumentParser(
+        prog="python -m deploy.demo_pki",
+        description="A TEST public-key infrastructure for the demo; its keys are software keys.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    create = commands.add_parser("create", help="generate keys and certificates")
+    create.add_argument("directory", type=Path, metavar="DIR", help="new or empty directory")
+    create.add_argument(
+        "--base-url", help="where it will be served, baked into the certificates (default: a free loopback port)"
+    )
+    serve = commands.add_parser("serve", help="serve OCSP, CRLs and CA certificates until SIGINT or SIGTERM")
+    serve.add_argument("directory", type=Path, metavar="DIR", help="directory that `create` made")
+    options = parser.parse_args(arguments)
+    try:
+        if options.command == "create":
+            _create(options.directory, options.base_url or choose_base_url())
+        else:
+            _serve(options.directory)
+    except (OSError, RuntimeError, ValueError) as error:
+        print(f"demo PKI: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _create(directory: Path, base_url: str) -> None:
+    pki = DemoPki.create(directory, base_url=base_url)
+    print(f"demo PKI created in {directory} for {pki.base_url}")
+
+
+def _serve(directory: Path) -> None:
+    stop = Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda _number, _frame: stop.set())
+    pki = DemoPki.load(directory)
+    app = DemoPkiApp(pki, timestamping=timestamping_application(pki))
+    with DemoServer(app, port=urlsplit(pki.base_url).port or 80) as server:
+        print(f"demo PKI serving on {server.url}", flush=True)
+        stop.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,53 @@
+"""Every limit of the signing engine, in one place, with its unit."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds on what the engine accepts and how long it tries."""
+
+    document_bytes: int = 100 * 1024 * 1024
+    """Largest document, in octets."""
+    document_objects: int = 1_000_000
+    """Largest /Size of a cross-reference table: cost follows objects, not octets."""
+    document_pages: int = 20_000
+    """Most pages that are walked."""
+    page_tree_depth: int = 64
+    """Deepest page tree."""
+    form_fields: int = 20_000
+    """Most form fields that are walked."""
+    rewritten_bytes: int = 200 * 1024 * 1024
+    """Largest result of a rewrite, in octets."""
+    signatures: int = 200
+    """Most signatures and timestamps that are read from one document."""
+    path_length: int = 8
+    """Most certificates in a path, the anchor included."""
+    path_candidates: int = 64
+    """Most issuer candidates that are tried for one path."""
+    ocsp_bytes: int = 64 * 1024
+    """Largest OCSP response, in octets."""
+    crl_bytes: int = 32 * 1024 * 1024
+    """Largest CRL, in octets."""
+    timestamp_bytes: int = 10 * 1024
+    """Room kept for one timestamp token, in octets."""
+    signature_overhead_bytes: int = 2 * 1024
+    """Room kept in a signature for all but certificates and timestamp, in octets."""
+    clock_skew: timedelta = timedelta(seconds=60)
+    """How far another party's clock may run ahead."""
+    cache_time: timedelta = timedelta(hours=1)
+    """Longest use of a fetched CRL, or OCSP response of a CA, before it is fetched anew."""
+    fresh_attempts: int = 3
+    """Requests for revocation data that is not older than the signature timestamp."""
+    fresh_pause: timedelta = timedelta(seconds=1)
+    """Pause between two of them."""
+    archive_attempts: int = 3
+    """Tokens requested until the archive timestamp's own authority is covered by the validation data."""
+    compared_pages: int = 12
+    """Most pages that the second reader renders before and after."""
+    compared_pixels: int = 120_000
+    """Pixels of one rendered page in that comparison."""
+
+
+LIMITS = Limits()

@@ -1,0 +1,398 @@
+"""PDFs whose cross-references, trailer or end are damaged (ISO 32000-1, 7.5.4 to 7.5.8)."""
+
+from collections.abc import Callable
+
+from tests.samples.writer import (
+    CATALOG,
+    FONT,
+    PAGES,
+    ObjectStream,
+    classic,
+    compressed,
+    entry,
+    file_id,
+    flate,
+    lay_out,
+    replaced,
+    startxref_of,
+    stream,
+    subsections,
+    table,
+    tail,
+    text_content,
+    text_pages,
+    update,
+    xref_rows,
+    xref_stream,
+)
+
+SIZE = 8
+"""/Size of the two-page document that is damaged here: objects 1 to 7."""
+
+Rows = list[bytes]
+
+
+def sound() -> bytes:
+    """The file before the damage: two pages, one cross-reference table."""
+    return classic(text_pages(2))
+
+
+def with_rows(change: Callable[[Rows], None], *, end: Callable[[int], bytes] | None = None) -> bytes:
+    """The file with its cross-reference rows changed in place; `end` overrides trailer and startxref."""
+    body = lay_out(text_pages(2))
+    ((first, rows),) = subsections(body.offsets)
+    change(rows)
+    at = len(body.data)
+    return body.data + table([(first, rows)]) + (end(at) if end else tail(at, _trailer()))
+
+
+def with_end(end: bytes) -> bytes:
+    """The file with `end` instead of everything behind the cross-reference table."""
+    return with_rows(lambda _: None, end=lambda _: end)
+
+
+def _trailer(size: int = SIZE, rest: str = "") -> str:
+    return f"/Size {size} /Root 1 0 R {file_id(b'damaged')} {rest}"
+
+
+def size_too_small() -> bytes:
+    """/Size 5 though the table goes to object 7."""
+    return with_rows(lambda _: None, end=lambda at: tail(at, _trailer(5)))
+
+
+def size_too_big() -> bytes:
+    """/Size 100 though the table ends at object 7."""
+    return with_rows(lambda _: None, end=lambda at: tail(at, _trailer(100)))
+
+
+def size_huge() -> bytes:
+    """/Size beyond what a reader should allocate."""
+    return with_rows(lambda _: None, end=lambda at: tail(at, _trailer(2_000_000_000)))
+
+
+def _shift(rows: Rows, numbers: range, by: int) -> None:
+    for number in numbers:
+        rows[number] = entry(int(rows[number][:10]) + by)
+
+
+def offset_off_by_one() -> bytes:
+    """Object 5 (a page's content) is said to start one byte too late, in the middle of nowhere."""
+    return with_rows(lambda rows: _shift(rows, range(5, 6), 1))
+
+
+def offset_before_by_one() -> bytes:
+    """Object 5 is said to start one byte too early, on the line end before it."""
+    return with_rows(lambda rows: _shift(rows, range(5, 6), -1))
+
+
+def offsets_shifted() -> bytes:
+    """All offsets are 10 too high, startxref too: the header was cut shorter after writing."""
+    return with_rows(
+        lambda rows: _shift(rows, range(1, SIZE), 10), end=lambda at: tail(at + 10, _trailer())
+    )
+
+
+def offset_zero() -> bytes:
+    """An object in use at offset 0."""
+
+    def change(rows: Rows) -> None:
+        rows[5] = entry(0)
+
+    return with_rows(change)
+
+
+def offset_past_end() -> bytes:
+    """An object in use at an offset behind the end of the file."""
+
+    def change(rows: Rows) -> None:
+        rows[5] = entry(9_999_999)
+
+    return with_rows(change)
+
+
+def offset_spaces() -> bytes:
+    """Offsets padded with spaces instead of zeros."""
+
+    def change(rows: Rows) -> None:
+        rows[1:] = [b"%10d" % int(row[:10]) + row[10:] for row in rows[1:]]
+
+    return with_rows(change)
+
+
+def generation_65536() -> bytes:
+    """The head of the free list has generation 65536."""
+
+    def change(rows: Rows) -> None:
+        rows[0] = entry(0, 65536, "f")
+
+    return with_rows(change)
+
+
+def generation_65536_in_use() -> bytes:
+    """An object in use has generation 65536."""
+
+    def change(rows: Rows) -> None:
+        rows[5] = entry(int(rows[5][:10]), 65536)
+
+    return with_rows(change)
+
+
+def generation_mismatch() -> bytes:
+    """The table says generation 1 of an object that is written, and referred to, as generation 0."""
+
+    def change(rows: Rows) -> None:
+        rows[5] = entry(int(rows[5][:10]), 1)
+
+    return with_rows(change)
+
+
+def object_number_mismatch() -> bytes:
+    """The entry of page 1's content points at page 2's content."""
+
+    def change(rows: Rows) -> None:
+        rows[5] = rows[7]
+
+    return with_rows(change)
+
+
+def used_object_free() -> bytes:
+    """The entry of page 1's content says it is free."""
+
+    def change(rows: Rows) -> None:
+        rows[5] = entry(0, 1, "f")
+
+    return with_rows(change)
+
+
+def used_page_free() -> bytes:
+    """The entry of page 1 says it is free."""
+
+    def change(rows: Rows) -> None:
+        rows[4] = entry(0, 1, "f")
+
+    return with_rows(change)
+
+
+def unknown_entry_kind() -> bytes:
+    """An entry that is neither in use nor free."""
+
+    def change(rows: Rows) -> None:
+        rows[5] = entry(int(rows[5][:10]), 0, "x")
+
+    return with_rows(change)
+
+
+def entries_19_bytes() -> bytes:
+    """Entries of 19 bytes: a single line feed without the space before it."""
+
+    def change(rows: Rows) -> None:
+        rows[:] = [row.replace(b" \n", b"\n") for row in rows]
+
+    return with_rows(change)
+
+
+def entries_21_bytes() -> bytes:
+    """Entries of 21 bytes: space, carriage return and line feed."""
+
+    def change(rows: Rows) -> None:
+        rows[:] = [row.replace(b" \n", b" \r\n") for row in rows]
+
+    return with_rows(change)
+
+
+def subsection_starts_at_one() -> bytes:
+    """The table claims to start at object 1 though its first row is the free list's head."""
+    return replaced(sound(), b"xref\n0 8\n", b"xref\n1 8\n")
+
+
+def subsection_count_too_big() -> bytes:
+    """The table claims two rows more than it has."""
+    return replaced(sound(), b"xref\n0 8\n", b"xref\n0 10\n")
+
+
+def subsection_count_too_small() -> bytes:
+    """The table claims two rows fewer than it has."""
+    return replaced(sound(), b"xref\n0 8\n", b"xref\n0 6\n")
+
+
+def hybrid_xref() -> bytes:
+    """Hybrid: the table calls page 2's objects free, an xref stream at /XRefStm has them (7.5.8.4)."""
+    body = lay_out(text_pages(2), version="1.5")
+    hidden = {number: body.offsets[number] for number in (6, 7)}
+    shown = {number: offset for number, offset in body.offsets.items() if number not in hidden}
+    at = len(body.data)
+    rows = b"".join(b"\1" + hidden[number].to_bytes(4) + b"\0\0" for number in (6, 7))
+    stm = flate(rows, f"/Type /XRef /W [1 4 2] /Index [6 2] /Size {SIZE + 1} /Root 1 0 R")
+    data = body.data + b"8 0 obj\n%s\nendobj\n" % stm
+    sections = [(0, [entry(6, 65535, "f"), *(entry(shown[number]) for number in sorted(shown))])]
+    sections.append((6, [entry(7, 65535, "f"), entry(0, 65535, "f"), entry(at)]))
+    return data + table(sections) + tail(len(data), _trailer(SIZE + 1, f"/XRefStm {at}"))
+
+
+def startxref_same_line() -> bytes:
+    """No line end between startxref and the offset."""
+    return replaced(sound(), b"startxref\n", b"startxref ")
+
+
+def startxref_glued() -> bytes:
+    """Not even a space between startxref and the offset."""
+    return replaced(sound(), b"startxref\n", b"startxref")
+
+
+def startxref_padded() -> bytes:
+    """The startxref offset is padded with spaces on both sides."""
+    data = sound()
+    offset = b"%d" % startxref_of(data)
+    return replaced(data, b"startxref\n" + offset, b"startxref\n      " + offset + b"    ")
+
+
+def startxref_missing() -> bytes:
+    """Neither startxref nor its offset."""
+    return with_end(b"trailer\n<< %s >>\n%%%%EOF\n" % _trailer().encode())
+
+
+def startxref_past_end() -> bytes:
+    """startxref points behind the end of the file."""
+    return with_end(tail(10_000_000, _trailer()))
+
+
+def startxref_zero() -> bytes:
+    """startxref 0, as in the first part of a linearised file."""
+    return with_end(tail(0, _trailer()))
+
+
+def startxref_off_by_one() -> bytes:
+    """startxref points at the second letter of "xref"."""
+    return with_rows(lambda _: None, end=lambda at: tail(at + 1, _trailer()))
+
+
+def startxref_into_content() -> bytes:
+    """startxref points at the first object."""
+    return with_end(tail(len(b"%PDF-1.7\n") + 6, _trailer()))
+
+
+def eof_missing() -> bytes:
+    """No %%EOF."""
+    return sound().removesuffix(b"%%EOF\n")
+
+
+def trailer_root_missing() -> bytes:
+    """The trailer has no /Root; the catalog is there."""
+    return replaced(sound(), b"/Root 1 0 R", b"")
+
+
+def trailer_root_is_pages() -> bytes:
+    """/Root names the page tree."""
+    return replaced(sound(), b"/Root 1 0 R", b"/Root 2 0 R")
+
+
+def trailer_missing() -> bytes:
+    """No trailer dictionary at all."""
+    return with_rows(lambda _: None, end=lambda at: tail(at))
+
+
+def xref_missing() -> bytes:
+    """No cross-reference table; startxref points at the trailer."""
+    body = lay_out(text_pages(2))
+    return body.data + tail(len(body.data), _trailer())
+
+
+def prev_to_itself() -> bytes:
+    """/Prev points at its own table."""
+    return with_rows(lambda _: None, end=lambda at: tail(at, _trailer(rest=f"/Prev {at}")))
+
+
+def prev_cycle() -> bytes:
+    """Two revisions, the first of which has the second as /Prev."""
+    content = {5: stream(text_content("Page 1, second revision"))}
+    first = replaced(sound(), b"/Size 8", b"/Size 8 /Prev 0000")
+    size = len(update(first, content, size=SIZE))
+    at = startxref_of(update(first, content, size=SIZE))
+    data = replaced(update(first, content, size=SIZE), b"/Prev 0000", b"/Prev %04d" % at)
+    if len(data) != size:
+        raise ValueError("the offset does not fit its place")
+    return data
+
+
+def prev_wrong() -> bytes:
+    """/Prev of the second revision points into the middle of an object."""
+    data = update(sound(), {5: stream(text_content("Page 1, second revision"))}, size=SIZE)
+    return replaced(data, b"/Prev %d" % startxref_of(sound()), b"/Prev 77")
+
+
+def prev_past_end() -> bytes:
+    """/Prev of the only revision points behind the end of the file."""
+    return with_rows(lambda _: None, end=lambda at: tail(at, _trailer(rest="/Prev 9999999")))
+
+
+def prev_negative() -> bytes:
+    """/Prev -1."""
+    return with_rows(lambda _: None, end=lambda at: tail(at, _trailer(rest="/Prev -1")))
+
+
+def update_without_xref() -> bytes:
+    """A newer page content is appended, with an end-of-file marker but no cross-references of its own."""
+    newer = lay_out({5: stream(text_content("Page 1, replaced"))}, after=sound())
+    return newer.data + b"startxref\n%d\n%%%%EOF\n" % startxref_of(sound())
+
+
+def shrinking_size() -> bytes:
+    """The second revision's /Size is smaller than the first's."""
+    return update(sound(), {5: stream(text_content("Page 1, second revision"))}, size=6)
+
+
+def xref_stream_rows_missing() -> bytes:
+    """An xref stream with fewer rows than /Size says."""
+    return _with_xref_stream(lambda rows: rows[:-14])
+
+
+def xref_stream_rows_left_over() -> bytes:
+    """An xref stream with more rows than /Size says."""
+    return _with_xref_stream(lambda rows: rows + bytes(14))
+
+
+def xref_stream_size_too_small() -> bytes:
+    """An xref stream whose /Size and rows leave itself out."""
+    return compressed(text_pages(2), packed=[CATALOG, PAGES, FONT], size=9)
+
+
+def xref_stream_unknown_kind() -> bytes:
+    """An xref stream with an entry of type 7, to be read as the null object (table 18): page 1's content."""
+    return _with_xref_stream(lambda rows: rows[: 5 * 7] + b"\7" + rows[5 * 7 + 1 :])
+
+
+def _with_xref_stream(change: Callable[[bytes], bytes]) -> bytes:
+    body = lay_out(text_pages(2), version="1.5")
+    size = SIZE + 1
+    rows = change(xref_rows({**body.offsets, SIZE: len(body.data)}, {}, size))
+    stm = xref_stream(rows, size, trailer=file_id(body.data))
+    return body.data + b"8 0 obj\n%s\nendobj\n" % stm + tail(len(body.data))
+
+
+def object_stream_gaps() -> bytes:
+    """Blanks and a comment between the objects of an object stream."""
+    return _packed(ObjectStream(gap=b"   \n% gap\n   "))
+
+
+def object_stream_first_wrong() -> bytes:
+    """/First of an object stream is 3 too low."""
+    return _packed(ObjectStream(first=11))
+
+
+def object_stream_count_too_small() -> bytes:
+    """/N of an object stream is 2 though three objects are in it."""
+    return _packed(ObjectStream(count=2))
+
+
+def object_stream_count_too_big() -> bytes:
+    """/N of an object stream is 9 though three objects are in it."""
+    return _packed(ObjectStream(count=9))
+
+
+def object_stream_extends_itself() -> bytes:
+    """An object stream that /Extends itself."""
+    return _packed(ObjectStream(entries="/Extends 8 0 R"))
+
+
+def _packed(object_stream: ObjectStream) -> bytes:
+    return compressed(text_pages(2), packed=[CATALOG, PAGES, FONT], object_stream=object_stream)
