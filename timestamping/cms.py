@@ -137,6 +137,20 @@ def check_ess_certificate(signer: SignerInfo, certificate: x509.Certificate) -> 
         raise CmsError("signing-certificate-v2 names another certificate than the signer's")
 
 
+def message_digest(signer: SignerInfo) -> bytes:
+    """Return the signed attribute message-digest.
+
+    Raises:
+        CmsError: it is absent, repeated or malformed.
+    """
+    try:
+        return bytes(asn1.OctetString.load(signer.single(OID_MESSAGE_DIGEST), strict=True).native)
+    except CmsError:
+        raise
+    except (ValueError, TypeError) as error:
+        raise CmsError(f"malformed message-digest: {error}") from error
+
+
 def check_signature(signed: SignedData, certificate: x509.Certificate, content_digest: bytes) -> None:
     """Check content type, message digest and signature value (RFC 5652, clauses 5.4 and 5.6, 11.1 and 11.2).
 
@@ -151,7 +165,7 @@ def check_signature(signed: SignedData, certificate: x509.Certificate, content_d
     signer = signed.signer
     if signer.single(OID_CONTENT_TYPE) != asn1.ContentType(signed.content_type).dump():
         raise CmsError("the signed content type differs from the content's")
-    if asn1.OctetString.load(signer.single(OID_MESSAGE_DIGEST)).native != content_digest:
+    if message_digest(signer) != content_digest:
         raise CmsError("the message digest does not match the signed content")
     digest = signer.digest_algorithm.digest(signer.signed_attributes)
     check_signature_value(certificate, signer.signature_algorithm, signer.digest_algorithm, signer.signature, digest)

@@ -21,7 +21,7 @@ class Fault:
     with bytes that are no DER; `truncated` cuts the proper answer in half; `huge` streams `size` bytes without
     announcing their number. Where revocation is published, `stale` gives the answer of `shift` ago, with the status
     of then; on the OCSP path, `unknown` knows no certificate and `wrong_responder` signs, over the right names, with
-    the key of a citizen whom nobody authorised.
+    the key of a citizen whom nobody authorised. Elsewhere these three are refused with status 500 and logged.
     """
 
     kind: FaultKind

@@ -5,6 +5,7 @@ TEST Root CA ── TEST Citizen CA ──────┬─ signers
              └─ TEST Timestamping CA ─── timestamping units
 """
 
+import re
 import shutil
 import socket
 import tempfile
@@ -122,7 +123,10 @@ class DemoPki:
         Raises:
             FileNotFoundError: there is none.
         """
-        return cls(Store(directory), clock)
+        store = Store(directory)
+        if not store.exists():
+            raise FileNotFoundError(f"There is no demo PKI in {directory}; create it first.")
+        return cls(store, clock)
 
     @property
     def signers(self) -> Mapping[str, Entity]:
@@ -166,7 +170,7 @@ class DemoPki:
         Raises:
             ValueError: the name is unfit or taken, or the national number has not 11 digits.
         """
-        if national_number is not None and not (national_number.isdecimal() and len(national_number) == 11):
+        if national_number is not None and not re.fullmatch("[0-9]{11}", national_number):
             raise ValueError("A Belgian national number has 11 digits.")
         with self._lock:
             self._store.check_free("signers", name)
@@ -229,8 +233,11 @@ class DemoPki:
         """Revoke a certificate of this PKI for good, from `at` (now by default, in whole seconds) on.
 
         Raises:
-            ValueError: this PKI did not issue the certificate or has revoked it already, or `at` has no time zone.
+            ValueError: this PKI did not issue the certificate or has revoked it already, `at` has no time zone, or
+                the reason is `remove_from_crl`, which revokes nothing (RFC 5280, clause 5.3.1).
         """
+        if reason is x509.ReasonFlags.remove_from_crl:
+            raise ValueError("removeFromCRL is no reason to revoke.")
         moment = at or self.clock()
         if moment.tzinfo is None:
             raise ValueError("The moment of revocation must have a time zone.")

@@ -34,7 +34,6 @@ _CRL_REASON_CODES = {
     x509.ReasonFlags.superseded: 4,
     x509.ReasonFlags.cessation_of_operation: 5,
     x509.ReasonFlags.certificate_hold: 6,
-    x509.ReasonFlags.remove_from_crl: 8,
     x509.ReasonFlags.privilege_withdrawn: 9,
     x509.ReasonFlags.aa_compromise: 10,
 }

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from threading import Thread
@@ -58,6 +59,11 @@ class DemoPkiApp:
         self._certificates = {
             certificate_path(issuer): pki.authority(issuer).certificate.public_bytes(Encoding.DER) for issuer in ISSUERS
         }
+        self._fault_paths: dict[FaultKind, set[str]] = {
+            "stale": {OCSP_PATH, *self._crls},
+            "unknown": {OCSP_PATH},
+            "wrong_responder": {OCSP_PATH},
+        }
         self._ignorant_responder = OcspResponder(
             pki.citizen_ca.certificate, pki.ocsp_responder, lambda _serial, _moment: OCSPCertStatus.UNKNOWN
         )
@@ -72,6 +78,8 @@ class DemoPkiApp:
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         fault = self.faults.get(scope["path"])
+        if fault is not None and scope["path"] not in self._fault_paths.get(fault.kind, {scope["path"]}):
+            raise ValueError(f"{scope['path']} cannot be {fault.kind}.")
         if fault is None:
             await self._answer(None, scope, receive, send)
         elif fault.kind == "truncated":
@@ -139,7 +147,7 @@ class DemoServer:
         config = uvicorn.Config(
             app,
             http="httptools",
-            loop="asyncio",
+            loop="uvloop",
             ws="none",
             lifespan="auto",
             access_log=False,
@@ -162,8 +170,10 @@ class DemoServer:
             RuntimeError: the application did not start.
         """
         listener = socket.create_server((LOOPBACK, self._port), backlog=128)
+        # accepted sockets inherit it; without, each answer waits 40 ms for the acknowledgement of its head
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._port = listener.getsockname()[1]
-        self._thread = Thread(target=self._server.run, args=([listener],), name="demo-pki", daemon=True)
+        self._thread = Thread(target=self._run, args=(listener,), name="demo-pki", daemon=True)
         self._thread.start()
         deadline = monotonic() + _START_SECONDS
         while not self._server.started:
@@ -182,6 +192,10 @@ class DemoServer:
     ) -> None:
         """Stop: requests in progress have two seconds to end."""
         self._stop()
+
+    def _run(self, listener: socket.socket) -> None:
+        with suppress(SystemExit):  # uvicorn's answer to a lifespan that fails; __enter__ reports it
+            self._server.run([listener])
 
     def _stop(self) -> None:
         self._server.should_exit = True

@@ -47,6 +47,10 @@ class Store:
         self._write("pki.json", json.dumps({"base_url": base_url}).encode())
         self.write_revocations(())
 
+    def exists(self) -> bool:
+        """Tell whether the directory has been initialised."""
+        return (self._directory / "pki.json").exists()
+
     def base_url(self) -> str:
         """Return the URL below which the PKI publishes."""
         settings = json.loads((self._directory / "pki.json").read_bytes())

@@ -122,9 +122,9 @@ class Pkcs11Card:
             raise
 
     async def close(self) -> None:
-        """See `Card.close`."""
-        self._refuse_after_fork()
-        await in_pkcs11_thread(partial(self._module.remove_user, self))
+        """See `Card.close`; in a forked child nothing, as the module is its parent's."""
+        if os.getpid() == self._pid:
+            await in_pkcs11_thread(partial(self._module.remove_user, self))
 
     def _refuse_after_fork(self) -> None:
         if os.getpid() != self._pid:
@@ -153,13 +153,15 @@ class Pkcs11Card:
         """Sign on the token that holds the certificate; `session` is not logged in."""
         key_id = order.certificate.key_id
         visible = signing_key(session, key_id)
-        if visible is None and not may_hide_key(token.flags, order.certificate.der):
+        if not key_id or (visible is None and not may_hide_key(token.flags, order.certificate.der)):
             raise KeyNotFoundError("the card has no private key for the certificate")
         if _MECHANISMS[order.mechanism] not in token.slot.get_mechanisms():
             raise MechanismUnsupportedError(f"the card does not sign by {order.mechanism}")
         login = TokenFlag.LOGIN_REQUIRED in token.flags
         if visible is not None and not login and not always_authenticates(visible):
             return order.sign(visible, pin=None)
+        if TokenFlag.USER_PIN_LOCKED in token.flags:
+            raise PinBlockedError("the PIN is blocked")
         pinpad = TokenFlag.PROTECTED_AUTHENTICATION_PATH in token.flags
         pin = "" if pinpad else _asked_pin(token, order)
         try:
@@ -179,8 +181,6 @@ class Pkcs11Card:
 
 
 def _asked_pin(token: pkcs11.Token, order: _Order) -> str:
-    if TokenFlag.USER_PIN_LOCKED in token.flags:
-        raise PinBlockedError("the PIN is blocked")
     pin = order.prompt(_question(token, order.certificate))
     given, possible = bool(pin), pin is not None and pin.isprintable()
     if pin and possible and not order.abandoned.is_set():

@@ -5,6 +5,7 @@ attribute never hides a token. Keys and certificates belong together by equal CK
 """
 
 import logging
+import struct
 from collections.abc import Sequence
 from typing import Any
 
@@ -91,7 +92,7 @@ def holder(certificate: bytes) -> str:
 def _attribute(item: Object, attribute: Attribute, otherwise: Any) -> Any:
     try:
         return item[attribute]
-    except (AttributeTypeInvalid, AttributeSensitive, FunctionFailed, ValueError):
+    except (AttributeTypeInvalid, AttributeSensitive, FunctionFailed, ValueError, struct.error):
         return otherwise
 
 

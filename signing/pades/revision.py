@@ -13,6 +13,7 @@ from pyhanko.pdf_utils.generic import NameObject as Name
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.sign.signers.constants import ESIC_EXTENSION_1
 
+from signing.pades.objects import elements, entry
 from signing.pades.source import PdfSource
 from signing.trust.validation_data import ValidationData
 
@@ -140,7 +141,7 @@ class RevisionBuilder:
     def add_validation_data(self, data: ValidationData) -> None:
         """Extend the document security store; what stands in it stays (EN 319 142-1, 5.4.2.2), no VRI is written."""
         root = self._writer.root
-        dss = root.get("/DSS")
+        dss = entry(root, "/DSS")
         if not isinstance(dss, generic.DictionaryObject):
             dss = generic.DictionaryObject({Name("/Type"): Name("/DSS")})
             root[Name("/DSS")] = self._writer.add_object(dss)
@@ -173,7 +174,7 @@ class RevisionBuilder:
 
     def _add_field(self, value: generic.IndirectObject, kind: str) -> None:
         writer, root = self._writer, self._writer.root
-        form = root.get("/AcroForm")
+        form = entry(root, "/AcroForm")
         if not isinstance(form, generic.DictionaryObject):
             form = generic.DictionaryObject()
             root[Name("/AcroForm")] = writer.add_object(form)
@@ -197,7 +198,7 @@ class RevisionBuilder:
         )
         fields.append(field)
         writer.update_container(fields)
-        if form.get("/SigFlags") != _SIGNATURES_EXIST_APPEND_ONLY:
+        if entry(form, "/SigFlags") != _SIGNATURES_EXIST_APPEND_ONLY:
             form[Name("/SigFlags")] = generic.NumberObject(_SIGNATURES_EXIST_APPEND_ONLY)
             writer.update_container(form)
         annotations = _array(page, "/Annots", writer)
@@ -205,10 +206,7 @@ class RevisionBuilder:
         writer.update_container(annotations)
 
     def _extend(self, dss: generic.DictionaryObject, key: str, items: Iterable[bytes]) -> None:
-        known: set[bytes] = set()
-        array = dss.get(key)
-        if isinstance(array, generic.ArrayObject):
-            known = {stream.data for stream in array if isinstance(stream, generic.StreamObject)}
+        known = {item.data for item in elements(entry(dss, key)) if isinstance(item, generic.StreamObject)}
         new = [item for item in items if item not in known]
         if not new:
             return
@@ -220,7 +218,7 @@ class RevisionBuilder:
 
 def _array(owner: generic.DictionaryObject, key: str, writer: IncrementalPdfFileWriter) -> generic.ArrayObject:
     """Return an array entry, made where it is absent."""
-    array = owner.get(key)
+    array = entry(owner, key)
     if not isinstance(array, generic.ArrayObject):
         array = generic.ArrayObject()
         owner[Name(key)] = array
@@ -230,7 +228,7 @@ def _array(owner: generic.DictionaryObject, key: str, writer: IncrementalPdfFile
 
 def _free_name(fields: generic.ArrayObject, kind: str) -> str:
     """Return a partial name that no other field at the top of the form has (ISO 32000-2, 12.7.4.2)."""
-    taken = {str(f.get("/T")) for f in fields if isinstance(f, generic.DictionaryObject)}
+    taken = {str(entry(f, "/T")) for f in elements(fields) if isinstance(f, generic.DictionaryObject)}
     number = 1
     while f"{kind}{number}" in taken:
         number += 1

@@ -13,6 +13,7 @@ from pyhanko.pdf_utils.misc import PdfError
 from pyhanko.pdf_utils.reader import PdfFileReader
 
 from signing.limits import LIMITS
+from signing.pades.objects import elements, entry, references
 from signing.ports import (
     DocumentCertifiedError,
     DocumentDamagedError,
@@ -163,13 +164,13 @@ class PdfSource:
             node = reference.get_object()
             if not isinstance(node, generic.DictionaryObject):
                 raise DocumentDamagedError("the page tree names an object that is no page")
-            kids = node.get("/Kids")
+            kids = entry(node, "/Kids")
             if kids is None:
                 if len(seen) > LIMITS.document_pages:
                     raise DocumentTooLargeError(f"the document has more than {LIMITS.document_pages} pages")
                 yield reference
             else:
-                pending.extend((kids.raw_get(i), depth + 1) for i in reversed(range(len(kids))))
+                pending.extend((kid, depth + 1) for kid in reversed(references(kids)))
 
 
 def walk_signature_fields(root: generic.DictionaryObject) -> Iterator[SignatureField]:
@@ -178,12 +179,11 @@ def walk_signature_fields(root: generic.DictionaryObject) -> Iterator[SignatureF
     Raises:
         DocumentTooLargeError: there are too many fields.
     """
-    form = root.get("/AcroForm")
+    form = entry(root, "/AcroForm")
     if not isinstance(form, generic.DictionaryObject):
         return
     seen: set[tuple[int, int]] = set()
-    fields = form.get("/Fields", generic.ArrayObject())
-    pending = [(fields.raw_get(i), "", None, None) for i in reversed(range(len(fields)))]
+    pending = [(field, "", None, None) for field in reversed(references(entry(form, "/Fields")))]
     while pending:
         reference, prefix, kind, lock = pending.pop()
         if isinstance(reference, generic.IndirectObject):
@@ -198,15 +198,14 @@ def walk_signature_fields(root: generic.DictionaryObject) -> Iterator[SignatureF
             field = reference
         if not isinstance(field, generic.DictionaryObject):
             continue
-        part = field.get("/T")
+        part = entry(field, "/T")
         name = prefix if part is None else f"{prefix}.{part}" if prefix else str(part)
-        kind = field.get("/FT", kind)
-        lock = field.get("/Lock", lock)
-        value = field.get("/V") if kind == "/Sig" else None
+        kind = entry(field, "/FT", kind)
+        lock = entry(field, "/Lock", lock)
+        value = entry(field, "/V") if kind == "/Sig" else None
         if isinstance(value, generic.DictionaryObject):
             yield SignatureField(name, value, lock)
-        kids = field.get("/Kids", generic.ArrayObject())
-        pending.extend((kids.raw_get(i), name, kind, lock) for i in reversed(range(len(kids))))
+        pending.extend((kid, name, kind, lock) for kid in reversed(references(entry(field, "/Kids"))))
 
 
 def chunks(stream: BinaryIO, size: int) -> Iterator[memoryview]:
@@ -250,26 +249,26 @@ def _unlock(reader: PdfFileReader) -> bool:
 
 
 def _doc_mdp(root: generic.DictionaryObject) -> int | None:
-    permissions = root.get("/Perms")
+    permissions = entry(root, "/Perms")
     if not isinstance(permissions, generic.DictionaryObject):
         return None
-    certification = permissions.get("/DocMDP")
+    certification = entry(permissions, "/DocMDP")
     if not isinstance(certification, generic.DictionaryObject):
         return None
-    for reference in certification.get("/Reference", ()):
-        if reference.get("/TransformMethod") == "/DocMDP":
-            return int(reference.get("/TransformParams", {}).get("/P", 2))
+    for reference in elements(entry(certification, "/Reference")):
+        if entry(reference, "/TransformMethod") == "/DocMDP":
+            return int(entry(entry(reference, "/TransformParams", {}), "/P", 2))
     return 2
 
 
 def _check_lock(field: SignatureField) -> None:
     parameters = [
-        r.get("/TransformParams", {})
-        for r in field.value.get("/Reference", ())
-        if r.get("/TransformMethod") == "/FieldMDP"
+        entry(reference, "/TransformParams", {})
+        for reference in elements(entry(field.value, "/Reference"))
+        if entry(reference, "/TransformMethod") == "/FieldMDP"
     ]
     for lock in [*parameters, *([field.lock] if isinstance(field.lock, generic.DictionaryObject) else [])]:
-        if lock.get("/P") == 1:
+        if entry(lock, "/P") == 1:
             raise DocumentLockedError(f"the signature {field.name} locks the document")
-        if lock.get("/Action") in ("/All", "/Exclude"):
+        if entry(lock, "/Action") in ("/All", "/Exclude"):
             raise DocumentLockedError(f"the signature {field.name} locks all fields, new ones included")

@@ -30,6 +30,8 @@ def classpath() -> str:
 
     Raises OracleBuildError where Maven fails or a program is missing. Safe to call from several processes.
     """
+    if missing := missing_programs():
+        raise OracleBuildError(f"{', '.join(missing)} not found: {REMEDY}")
     with _locked():
         built = HOME / "build"
         stamp = HOME / "stamp"
@@ -51,8 +53,6 @@ def _stamp() -> str:
 
 
 def _run_maven(built: Path) -> None:
-    if missing := missing_programs():
-        raise OracleBuildError(f"{', '.join(missing)} not found: {REMEDY}")
     shutil.rmtree(built, ignore_errors=True)
     command = ["mvn", "--batch-mode", "--quiet", f"-Doracle.build={built}", "package"]
     try:

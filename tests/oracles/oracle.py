@@ -21,7 +21,7 @@ from typing import IO, Any, Literal, Self
 
 import pytest
 
-from tests.oracles.build import HOME, REMEDY, classpath, missing_programs
+from tests.oracles.build import HOME, REMEDY, OracleBuildError, classpath, missing_programs
 from tests.oracles.reports import Cost, Level, PdfaConformance, Signing, Validation, Versions
 
 COMMAND_SECONDS = 180.0
@@ -65,8 +65,11 @@ def start_oracle(*, quick_start: bool = False) -> "Oracle":
     Where Java or Maven is missing the test is skipped, except under CI=true, where OracleBuildError is raised.
     `quick_start` as in Oracle.
     """
-    if not oracle_available() and os.environ.get("CI") != "true":
-        pytest.skip(f"{', '.join(missing_programs())} not found: {REMEDY}")
+    if missing := missing_programs():
+        reason = f"{', '.join(missing)} not found: {REMEDY}"
+        if os.environ.get("CI") == "true":
+            raise OracleBuildError(reason)
+        pytest.skip(reason)
     return Oracle(quick_start=quick_start)
 
 
@@ -212,7 +215,7 @@ class _Process:
         except BrokenPipeError:
             line = None
         if line is None:
-            raise OracleError(f"the oracle process has ended; see {self._log_path}")
+            raise OracleError(f"the oracle process has ended; what it said is in {self._log_path}")
         answer: dict[str, Any] = json.loads(line)
         if answer["id"] != request["id"]:
             raise OracleError(f"answer {answer['id']} to request {request['id']}")
@@ -232,7 +235,7 @@ class _Process:
         self._reader.join()
         self._stdout.close()
         self._scratch.cleanup()
-        if self._log_path.stat().st_size == 0:
+        if self._java.returncode == 0 and self._log_path.stat().st_size == 0:
             self._log_path.unlink()
 
     def _read(self) -> None:

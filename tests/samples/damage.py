@@ -6,9 +6,7 @@ from typing import Literal
 
 Expectation = Literal["signed", "rewritten", "refused"]
 
-Reason = Literal[
-    "not_a_pdf", "empty", "encrypted", "permission_denied", "damaged", "signed_and_damaged", "too_complex"
-]
+Reason = Literal["not_a_pdf", "empty", "encrypted", "permission_denied", "damaged", "signed_and_damaged", "too_complex"]
 
 
 @dataclass(frozen=True)
@@ -26,18 +24,3 @@ class Damage:
     def __post_init__(self) -> None:
         if (self.expect == "refused") != (self.reason is not None):
             raise ValueError("a refusal has a reason, anything else has none")
-
-
-def signed(make: Callable[[], bytes]) -> Damage:
-    """A blemish that strict readers accept and that all readers see alike."""
-    return Damage(make, "signed")
-
-
-def rewritten(make: Callable[[], bytes]) -> Damage:
-    """Damage that qpdf mends."""
-    return Damage(make, "rewritten")
-
-
-def refused(make: Callable[[], bytes], reason: Reason) -> Damage:
-    """Damage beyond mending, or a file that must not be mended."""
-    return Damage(make, "refused", reason)

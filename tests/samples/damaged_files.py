@@ -16,10 +16,13 @@ from tests.samples.writer import (
     lay_out,
     replaced,
     startxref_of,
+    stream,
     subsections,
     table,
     tail,
+    text_content,
     text_pages,
+    update,
 )
 
 
@@ -150,6 +153,12 @@ def truncated_last_stream() -> bytes:
     """The end is inside the last page's content."""
     data = classic(text_pages(2))
     return data[: data.index(b"(Page 2)")]
+
+
+def truncated_update() -> bytes:
+    """Two revisions, of which the second is cut behind its object: what is left reads as the first."""
+    data = update(classic(text_pages(2)), {5: stream(text_content("Page 1, second revision"))}, size=8)
+    return data[: data.rindex(b"xref\n5 1")]
 
 
 def truncated_xref_stream() -> bytes:

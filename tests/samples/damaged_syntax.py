@@ -108,6 +108,11 @@ def duplicate_key_contents() -> bytes:
     return edited(FIRST_PAGE, b"/Contents 5 0 R", b"/Contents 5 0 R /Contents 7 0 R")
 
 
+def duplicate_key_escaped() -> bytes:
+    """Page 1 has /Contents twice, once written /Cont#65nts, with different values."""
+    return edited(FIRST_PAGE, b"/Contents 5 0 R", b"/Contents 5 0 R /Cont#65nts 7 0 R")
+
+
 def duplicate_key_trailer() -> bytes:
     """The trailer has /Size twice."""
     return replaced(classic(text_pages(2)), b"/Size 8", b"/Size 8 /Size 8")

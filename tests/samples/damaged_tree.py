@@ -52,6 +52,16 @@ def page_type_missing() -> bytes:
     return edited(6, b"/Type /Page ", b"")
 
 
+def page_with_kids() -> bytes:
+    """A page with /Type /Page that has /Kids and /Count all the same: leaf or node?"""
+    return edited(6, b"/Type /Page ", b"/Type /Page /Kids [4 0 R] /Count 1 ")
+
+
+def node_without_kids() -> bytes:
+    """A page with /Type /Pages and no /Kids: node or leaf?"""
+    return edited(6, b"/Type /Page ", b"/Type /Pages ")
+
+
 def page_parent_wrong() -> bytes:
     """A page whose /Parent is the catalog."""
     return edited(6, b"/Parent 2 0 R", b"/Parent 1 0 R")
@@ -108,5 +118,3 @@ def outlines_loop() -> bytes:
     objects[6] = b"<< /Type /Outlines /First 7 0 R /Last 7 0 R /Count 1 >>"
     objects[7] = b"<< /Title (Again) /Parent 6 0 R /Next 7 0 R /Dest [4 0 R /Fit] >>"
     return classic(objects)
-
-

@@ -87,9 +87,7 @@ def offset_before_by_one() -> bytes:
 
 def offsets_shifted() -> bytes:
     """All offsets are 10 too high, startxref too: the header was cut shorter after writing."""
-    return with_rows(
-        lambda rows: _shift(rows, range(1, SIZE), 10), end=lambda at: tail(at + 10, _trailer())
-    )
+    return with_rows(lambda rows: _shift(rows, range(1, SIZE), 10), end=lambda at: tail(at + 10, _trailer()))
 
 
 def offset_zero() -> bytes:
@@ -216,17 +214,43 @@ def subsection_count_too_small() -> bytes:
 
 
 def hybrid_xref() -> bytes:
-    """Hybrid: the table calls page 2's objects free, an xref stream at /XRefStm has them (7.5.8.4)."""
-    body = lay_out(text_pages(2), version="1.5")
-    hidden = {number: body.offsets[number] for number in (6, 7)}
-    shown = {number: offset for number, offset in body.offsets.items() if number not in hidden}
-    at = len(body.data)
-    rows = b"".join(b"\1" + hidden[number].to_bytes(4) + b"\0\0" for number in (6, 7))
-    stm = flate(rows, f"/Type /XRef /W [1 4 2] /Index [6 2] /Size {SIZE + 1} /Root 1 0 R")
-    data = body.data + b"8 0 obj\n%s\nendobj\n" % stm
-    sections = [(0, [entry(6, 65535, "f"), *(entry(shown[number]) for number in sorted(shown))])]
-    sections.append((6, [entry(7, 65535, "f"), entry(0, 65535, "f"), entry(at)]))
+    """Hybrid as word processors write it: a table, and an empty second one with /XRefStm (7.5.8.4).
+
+    Page 2's objects are free in the first table and in use in the xref stream.
+    """
+    data, sections, at = _hybrid()
+    first = data + table(sections) + tail(len(data), _trailer(SIZE + 1))
+    trailer = _trailer(SIZE + 1, f"/Prev {len(data)} /XRefStm {at}")
+    return first + b"xref\n0 0\n" + tail(len(first), trailer)
+
+
+def hybrid_xref_one_section() -> bytes:
+    """Hybrid with the table and /XRefStm in one section, as the standard's own example has it (H.7)."""
+    data, sections, at = _hybrid()
     return data + table(sections) + tail(len(data), _trailer(SIZE + 1, f"/XRefStm {at}"))
+
+
+def _hybrid() -> tuple[bytes, list[tuple[int, Rows]], int]:
+    """Body with the xref stream, sections of the table, offset of the xref stream."""
+    body = lay_out(text_pages(2), version="1.5")
+    hidden = (6, 7)
+    at = len(body.data)
+    rows = b"".join(b"\1" + body.offsets[number].to_bytes(4) + b"\0\0" for number in hidden)
+    stm = flate(rows, f"/Type /XRef /W [1 4 2] /Index [6 2] /Size {SIZE + 1} /Root 1 0 R")
+    shown = [entry(body.offsets[number]) for number in range(1, 6)]
+    free = [entry(7, 65535, "f"), entry(0, 65535, "f")]
+    data = body.data + b"8 0 obj\n%s\nendobj\n" % stm
+    return data, [(0, [entry(6, 65535, "f"), *shown, *free, entry(at)])], at
+
+
+def subsection_overlap() -> bytes:
+    """Object 5 is listed twice in one table, first with page 1's content, then with a copy of another text."""
+    objects = text_pages(2)
+    body = lay_out(objects)
+    other = len(body.data)
+    data = body.data + b"5 0 obj\n%s\nendobj\n" % stream(text_content("Page 1, other"))
+    ((first, rows),) = subsections(body.offsets)
+    return data + table([(first, rows), (5, [entry(other)])]) + tail(len(data), _trailer())
 
 
 def startxref_same_line() -> bytes:
@@ -276,6 +300,12 @@ def eof_missing() -> bytes:
     return sound().removesuffix(b"%%EOF\n")
 
 
+def startxref_after_eof() -> bytes:
+    """Two revisions, and behind the end-of-file marker a startxref of the first without a marker of its own."""
+    data = update(sound(), {5: stream(text_content("Page 1, second revision"))}, size=SIZE)
+    return data + b"startxref\n%d\n" % startxref_of(sound())
+
+
 def trailer_root_missing() -> bytes:
     """The trailer has no /Root; the catalog is there."""
     return replaced(sound(), b"/Root 1 0 R", b"")
@@ -304,14 +334,9 @@ def prev_to_itself() -> bytes:
 
 def prev_cycle() -> bytes:
     """Two revisions, the first of which has the second as /Prev."""
-    content = {5: stream(text_content("Page 1, second revision"))}
     first = replaced(sound(), b"/Size 8", b"/Size 8 /Prev 0000")
-    size = len(update(first, content, size=SIZE))
-    at = startxref_of(update(first, content, size=SIZE))
-    data = replaced(update(first, content, size=SIZE), b"/Prev 0000", b"/Prev %04d" % at)
-    if len(data) != size:
-        raise ValueError("the offset does not fit its place")
-    return data
+    data = update(first, {5: stream(text_content("Page 1, second revision"))}, size=SIZE)
+    return replaced(data, b"/Prev 0000", b"/Prev %04d" % startxref_of(data))
 
 
 def prev_wrong() -> bytes:

@@ -53,8 +53,7 @@ def protected(
     sealed[encrypt] = handler.dictionary
     body = lay_out(sealed, version="2.0" if scheme == "aes_256" else "1.6")
     trailer = (
-        f"/Size {encrypt + 1} /Root 1 0 R /Info {info} 0 R /Encrypt {encrypt} 0 R "
-        f"/ID [<{_ID.hex()}> <{_ID.hex()}>]"
+        f"/Size {encrypt + 1} /Root 1 0 R /Info {info} 0 R /Encrypt {encrypt} 0 R /ID [<{_ID.hex()}> <{_ID.hex()}>]"
     )
     return body.data + table(subsections(body.offsets)) + tail(len(body.data), trailer)
 

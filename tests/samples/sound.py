@@ -9,9 +9,7 @@ from tests.samples.sound_forms import FORMS
 from tests.samples.sound_pdfa import PDFA
 from tests.samples.sound_structure import STRUCTURE
 
-SOUND: Mapping[str, Callable[[], bytes]] = MappingProxyType(
-    {**STRUCTURE, **CONTENT, **FORMS, **PDFA, **PROTECTED}
-)
+SOUND: Mapping[str, Callable[[], bytes]] = MappingProxyType({**STRUCTURE, **CONTENT, **FORMS, **PDFA, **PROTECTED})
 """Name to generator. `LARGE` is not among them."""
 
 LARGE: Mapping[str, Callable[[], bytes]] = MappingProxyType({"large_50mb": large_50mb})

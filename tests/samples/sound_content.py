@@ -142,9 +142,7 @@ def optional_content() -> bytes:
     resources = b"/Properties << /MC0 6 0 R /MC1 7 0 R >> /Font <<"
     objects[4] = objects[4].replace(b"/Font <<", resources)
     hidden = text_content("Hidden layer").replace(b"700 Td", b"600 Td")
-    objects[5] = stream(
-        b"/OC /MC0 BDC " + text_content("Shown layer") + b" EMC /OC /MC1 BDC " + hidden + b" EMC"
-    )
+    objects[5] = stream(b"/OC /MC0 BDC " + text_content("Shown layer") + b" EMC /OC /MC1 BDC " + hidden + b" EMC")
     objects[6] = b"<< /Type /OCG /Name (Shown) >>"
     objects[7] = b"<< /Type /OCG /Name (Hidden) >>"
     return classic(objects)

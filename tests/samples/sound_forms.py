@@ -77,9 +77,7 @@ def form_drawn() -> bytes:
 
 def form_hierarchy() -> bytes:
     """Fields with parents: names are ``person.first`` and ``person.last`` (12.7.3.2)."""
-    objects = text_pages(
-        catalog=f"/AcroForm << /Fields [6 0 R] {FONT_RESOURCES} >>", page="/Annots [7 0 R 8 0 R]"
-    )
+    objects = text_pages(catalog=f"/AcroForm << /Fields [6 0 R] {FONT_RESOURCES} >>", page="/Annots [7 0 R 8 0 R]")
     box = "/Type /XObject /Subtype /Form /BBox [0 0 200 20] /Resources << /Font << /Helv 3 0 R >> >>"
     objects |= {
         6: b"<< /T (person) /FT /Tx /Kids [7 0 R 8 0 R] >>",

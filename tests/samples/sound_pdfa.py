@@ -85,9 +85,7 @@ def pdfa_objects(part: int, *, catalog: str = "") -> dict[int, bytes]:
             f"<< /Type /Font /Subtype /TrueType /BaseFont /BitstreamVeraSans-Roman /FirstChar {_FIRST_CHAR} "
             f"/LastChar {_LAST_CHAR} /Widths [{widths}] /Encoding /WinAnsiEncoding /FontDescriptor 9 0 R >>"
         ).encode(),
-        6: (
-            f"<< /Title ({TITLE}) /CreationDate (D:20240101000000Z) /ModDate (D:20240101000000Z) >>"
-        ).encode(),
+        6: (f"<< /Title ({TITLE}) /CreationDate (D:20240101000000Z) /ModDate (D:20240101000000Z) >>").encode(),
         7: stream(xmp(part), "/Type /Metadata /Subtype /XML"),
         8: flate(srgb_profile(), "/N 3"),
         9: (

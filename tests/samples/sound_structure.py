@@ -102,9 +102,7 @@ def xref_stream() -> bytes:
 
 def object_streams() -> bytes:
     """PDF 1.5 with object streams as qpdf writes them."""
-    return _saved(
-        classic(text_pages(3), version="1.4"), object_stream_mode=pikepdf.ObjectStreamMode.generate
-    )
+    return _saved(classic(text_pages(3), version="1.4"), object_stream_mode=pikepdf.ObjectStreamMode.generate)
 
 
 def linearised() -> bytes:
@@ -114,9 +112,7 @@ def linearised() -> bytes:
 
 def linearised_object_streams() -> bytes:
     """Linearised with xref streams."""
-    return _saved(
-        classic(text_pages(5)), linearize=True, object_stream_mode=pikepdf.ObjectStreamMode.generate
-    )
+    return _saved(classic(text_pages(5)), linearize=True, object_stream_mode=pikepdf.ObjectStreamMode.generate)
 
 
 def incremental_updates() -> bytes:
@@ -139,10 +135,7 @@ def incremental_xref_streams() -> bytes:
     size = 11
     prev = int(first[first.rindex(b"startxref") + 9 :].split()[0])
     rows = b"\x01" + body.offsets[5].to_bytes(4) + b"\0\0" + b"\x01" + len(body.data).to_bytes(4) + b"\0\0"
-    entries = (
-        f"/Type /XRef /W [1 4 2] /Index [5 1 10 1] /Size {size} /Root 1 0 R /Prev {prev} "
-        f"{file_id(first[:start])}"
-    )
+    entries = f"/Type /XRef /W [1 4 2] /Index [5 1 10 1] /Size {size} /Root 1 0 R /Prev {prev} {file_id(first[:start])}"
     return body.data + b"10 0 obj\n%s\nendobj\n" % flate(rows, entries) + tail(len(body.data))
 
 
@@ -162,11 +155,7 @@ def free_entries() -> bytes:
     ]
     prev = int(first[first.rindex(b"startxref") + 9 :].split()[0])
     ids = file_id(first)
-    second = (
-        freed.data
-        + table(sections)
-        + tail(len(freed.data), f"/Size 7 /Root 1 0 R /Prev {prev} {ids}")
-    )
+    second = freed.data + table(sections) + tail(len(freed.data), f"/Size 7 /Root 1 0 R /Prev {prev} {ids}")
     reborn = lay_out({CATALOG: objects[CATALOG].replace(b"6 0 R", b"6 1 R")}, after=second)
     at = len(reborn.data)
     data = reborn.data + b"6 1 obj\n(second life)\nendobj\n"

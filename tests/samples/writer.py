@@ -97,9 +97,7 @@ def subsections(offsets: Mapping[int, int], *, with_zero: bool = True) -> list[t
 
 def table(sections: Sequence[tuple[int, Sequence[bytes]]]) -> bytes:
     """The cross-reference table with its keyword."""
-    return b"xref\n" + b"".join(
-        b"%d %d\n%s" % (first, len(entries), b"".join(entries)) for first, entries in sections
-    )
+    return b"xref\n" + b"".join(b"%d %d\n%s" % (first, len(entries), b"".join(entries)) for first, entries in sections)
 
 
 def file_id(data: bytes) -> str:

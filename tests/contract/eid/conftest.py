@@ -82,8 +82,8 @@ class Pki:
     issuing: Issuer
     impostor: Issuer
 
-    def entry(self, label: str, key: DemoKey) -> tuple[str, DemoKey, bytes, list[bytes]]:
-        leaf = issue(f"SPECIMEN {label}", key, self.issuing, ca=False)
+    def entry(self, label: str, key: DemoKey, issuer: Issuer | None = None) -> tuple[str, DemoKey, bytes, list[bytes]]:
+        leaf = issue(f"SPECIMEN {label}", key, issuer or self.issuing, ca=False)
         return (label, key, leaf, [self.impostor.der, self.root.der, self.issuing.der])
 
 
@@ -112,14 +112,15 @@ def pki() -> Pki:
 
 @pytest.fixture(scope="session")
 def token(tmp_path_factory: pytest.TempPathFactory, pki: Pki) -> DemoToken:
-    """One token with an RSA-3072, a P-256 and a P-384 key."""
+    """One token with an RSA-3072, a P-256 and a P-384 key; the impostor issued the last one's certificate."""
     keys: dict[str, DemoKey] = {
         "rsa": rsa.generate_private_key(65537, 3072),
         "p256": ec.generate_private_key(ec.SECP256R1()),
         "p384": ec.generate_private_key(ec.SECP384R1()),
     }
     directory = tmp_path_factory.mktemp("eid") / "token"
-    entries = [pki.entry(label, key) for label, key in keys.items()]
+    issuers = {"rsa": pki.issuing, "p256": pki.issuing, "p384": pki.impostor}
+    entries = [pki.entry(label, key, issuers[label]) for label, key in keys.items()]
     return create_demo_token(directory, label=LABEL, pin=PIN, entries=entries)
 
 

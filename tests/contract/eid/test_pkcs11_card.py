@@ -24,6 +24,7 @@ from signing.eid.pkcs11 import Pkcs11Card
 from signing.eid.pkcs11_runtime import in_pkcs11_thread
 from signing.eid.ports import (
     CardCertificate,
+    CardFailureError,
     CertificateNotFoundError,
     DigestName,
     KeyAlgorithm,
@@ -84,13 +85,30 @@ def openssl_verifies(
     return outcome.returncode == 0 and "Verified Successfully" in outcome.stdout
 
 
+def told_by(error: BaseException) -> list[str]:
+    """Return every text of `error` and what led to it, with the local variables of the frames in `signing`."""
+    texts: list[str] = []
+    link: BaseException | None = error
+    frames = 0
+    while link is not None:
+        texts += [repr(link), str(link), *traceback.format_exception(link)]
+        for frame, _ in traceback.walk_tb(link.__traceback__):
+            if frame.f_globals.get("__name__", "").startswith("signing.eid."):
+                frames += 1
+                texts += [repr(value) for value in frame.f_locals.values() if isinstance(value, str | dict)]
+        link = link.__context__
+    assert frames > 2
+    return texts
+
+
 def test_certificates_come_with_key_and_verified_chain(card: Pkcs11Card, run: Any, pki: Any) -> None:
     found = {certificate.label: certificate for certificate in run(card.certificates())}
     assert {"rsa", "p256", "p384"} < found.keys()
     assert (found["rsa"].key_algorithm, found["rsa"].key_bits) == (KeyAlgorithm.RSA, 3072)
     assert (found["p384"].key_algorithm, found["p384"].key_bits) == (KeyAlgorithm.EC, 384)
     assert found["rsa"].token_label == "Contract card é"
-    assert found["rsa"].chain == (pki.issuing.der, pki.root.der)  # not the impostor of the same name
+    assert found["rsa"].chain == (pki.issuing.der, pki.root.der)
+    assert found["p384"].chain == (pki.impostor.der,)  # of the same name as the issuing CA
     assert all(found[label].can_sign for label in ("rsa", "p256", "p384"))
     authorities = [c for c in found.values() if c.label.startswith("CN=")]
     assert len(authorities) == 2
@@ -171,18 +189,7 @@ def test_no_pin_in_error_log_or_frames(
     chosen = certificate("p256")
     with pytest.raises(PinIncorrectError) as refused:
         run(card.sign_digest(chosen, digest_of("sha256"), "sha256", SignatureMechanism.ECDSA, lambda _: wrong))
-    seen: list[str] = [caplog.text, repr(card)]
-    link: BaseException | None = refused.value
-    frames = 0
-    while link is not None:
-        seen += [repr(link), str(link), *traceback.format_exception(link)]
-        for frame, _ in traceback.walk_tb(link.__traceback__):
-            if "signing/eid/" in Path(frame.f_code.co_filename).as_posix() and "test" not in frame.f_code.co_name:
-                frames += 1
-                seen += [repr(value) for value in frame.f_locals.values()]
-        link = link.__context__
-    assert frames > 2
-    assert not [text for text in seen if "467913" in text]
+    assert not [text for text in [caplog.text, repr(card), *told_by(refused.value)] if "467913" in text]
 
 
 @pytest.mark.parametrize("answer", [None, ""])
@@ -256,7 +263,15 @@ def test_certificate_without_key(
 
 
 def test_key_that_always_authenticates(
-    card_of: Any, run: Any, prompt: Any, pin: str, pki: Any, home: Path, store: Any, tmp_path: Path
+    card_of: Any,
+    run: Any,
+    prompt: Any,
+    pin: str,
+    pki: Any,
+    home: Path,
+    store: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     place = load_demo_token(Path(shutil.copytree(home, tmp_path / "copy")))
     key = ec.generate_private_key(ec.SECP384R1())
@@ -274,6 +289,10 @@ def test_key_that_always_authenticates(
     for _ in range(2):
         verify(chosen, run(sign()), digest, "sha384", SignatureMechanism.ECDSA)
     assert len(signer.asked) == 3
+    monkeypatch.setattr("signing.eid.pkcs11.data_to_sign", lambda *_: bytes(5000))
+    with pytest.raises(CardFailureError) as failed:
+        run(sign())
+    assert not [text for text in told_by(failed.value) if pin in text]
 
 
 def test_eight_tasks_on_two_cards_sign_in_one_thread(

@@ -55,6 +55,7 @@ class Faults:
     pin_of_pinpad: str | None = None
     pin_of_module: str | None = None
     mechanisms: set[pkcs11.Mechanism] | None = None
+    finalised: int = 0
     logins: list[object] = field(default_factory=list)
 
 
@@ -69,6 +70,10 @@ class Through:
 class FaultyLibrary(Through):
     def get_slots(self, **options: Any) -> list["FaultySlot"]:
         return [FaultySlot(slot, self.faults) for slot in self.real.get_slots(**options)]
+
+    def finalize(self) -> None:
+        self.faults.finalised += 1
+        self.real.finalize()
 
 
 class FaultySlot(Through):
@@ -214,6 +219,7 @@ def test_return_values_at_login(
         run(sign(faulty, chosen, prompt(pin)))
     if isinstance(failed.value, CardFailureError):
         assert failed.value.return_value in {"CKR_DEVICE_ERROR", "CKR 0x80000001"}
+    assert faults.finalised == 1  # no session survives
     faults.on_login, faults.gone, faults.gone_after_login = None, False, False
     run(sign(faulty, chosen, prompt(pin)))
 
@@ -419,7 +425,7 @@ def in_child(*works):
 module = Path(sys.argv[1])
 card = Pkcs11Card(module)
 print("parent", count(card), flush=True)
-in_child(lambda: count(card), lambda: count(Pkcs11Card(module)))
+in_child(lambda: count(card), lambda: count(Pkcs11Card(module)), lambda: asyncio.run(card.close()))
 print("parent", count(card), flush=True)
 asyncio.run(card.close())
 in_child(lambda: count(card), lambda: count(Pkcs11Card(module)))
@@ -432,7 +438,7 @@ def test_forked_child_is_refused_what_its_parent_has_in_use(token: DemoToken) ->
     assert outcome.returncode == 0, outcome.stderr
     assert outcome.stdout.splitlines() == [
         "parent 6",
-        "child MODULE_UNAVAILABLE MODULE_UNAVAILABLE",
+        "child MODULE_UNAVAILABLE MODULE_UNAVAILABLE None",
         "parent 6",
         "child MODULE_UNAVAILABLE 6",
         "parent 6",

@@ -15,14 +15,16 @@ from timestamping.clock import Clock
 
 @pytest.fixture(scope="session")
 def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a directory as `create` left it; tests only read it."""
     path = tmp_path_factory.mktemp("demo") / "pki"
     DemoPki.create(path, base_url=choose_base_url())
     return path
 
 
 @pytest.fixture(scope="session")
-def pki(directory: Path) -> DemoPki:
-    return DemoPki.load(directory)
+def pki(directory: Path, tmp_path_factory: pytest.TempPathFactory) -> DemoPki:
+    """Return the PKI that is served; tests issue under names of their own and revoke only those."""
+    return DemoPki.load(shutil.copytree(directory, tmp_path_factory.mktemp("served") / "pki"))
 
 
 @pytest.fixture

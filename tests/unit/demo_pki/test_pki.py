@@ -41,7 +41,9 @@ def test_creation_leaves_nothing_beside_the_directory(directory: Path) -> None:
 @pytest.mark.usefixtures("without_rsa")
 def test_creation_dates_by_the_clock(tmp_path: Path) -> None:
     moment = datetime(2040, 2, 29, 12, 0, 0, 500, tzinfo=UTC)
-    pki = DemoPki.create(tmp_path / "new" / "pki", base_url=BASE_URL, clock=lambda: moment)
+    directory = tmp_path / "new" / "empty"
+    directory.mkdir(parents=True)
+    pki = DemoPki.create(directory, base_url=BASE_URL, clock=lambda: moment)
     start = moment.replace(microsecond=0) - timedelta(days=3)
     for entity in (pki.root, pki.citizen_ca, pki.timestamping_ca, pki.tsu, *pki.signers.values()):
         assert entity.certificate.not_valid_before_utc == start
@@ -78,7 +80,7 @@ def test_base_url_is_on_loopback() -> None:
 
 
 def test_loading_what_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match="create it first"):
         DemoPki.load(tmp_path)
 
 
@@ -143,6 +145,11 @@ def test_foreign_certificates_and_the_root_cannot_be_revoked(pki: DemoPki, tmp_p
     for certificate in (other.tsu.certificate, pki.root.certificate):
         with pytest.raises(ValueError, match="none that this PKI can revoke"):
             pki.revoke(certificate)
+
+
+def test_what_is_removed_from_a_crl_is_not_revoked(pki: DemoPki) -> None:
+    with pytest.raises(ValueError, match="removeFromCRL"):
+        pki.revoke(pki.tsu.certificate, reason=x509.ReasonFlags.remove_from_crl)
 
 
 def test_revocation_needs_a_time_zone(dated_copy: DatedCopy) -> None:

@@ -107,7 +107,8 @@ def test_down_html_garbage(app: DemoPkiApp, http: httpx.Client, ocsp_request: by
         ocsp.load_der_ocsp_response(garbage.content)
 
     del app.faults[path]
-    assert http.request(method, path, content=content).headers == proper.headers
+    again = http.request(method, path, content=content)
+    assert (again.status_code, again.headers["content-type"]) == (200, proper.headers["content-type"])
 
 
 def test_truncated(app: DemoPkiApp, http: httpx.Client) -> None:
@@ -153,6 +154,19 @@ def test_stale_hides_a_later_revocation(pki: DemoPki, app: DemoPkiApp, http: htt
             app.faults["/ocsp"] = fault
         response = ocsp.load_der_ocsp_response(http.post("/ocsp", content=content).content)
         assert response.certificate_status is status
+
+
+@pytest.mark.parametrize(
+    ("path", "fault"),
+    [
+        ("/ca/root.crt", Fault("stale")),
+        ("/crl/root.crl", Fault("unknown")),
+        ("/crl/root.crl", Fault("wrong_responder")),
+    ],
+)
+def test_faults_without_effect_are_refused(app: DemoPkiApp, http: httpx.Client, path: str, fault: Fault) -> None:
+    app.faults[path] = fault
+    assert http.get(path).status_code == 500
 
 
 def test_unknown(app: DemoPkiApp, http: httpx.Client, ocsp_request: bytes) -> None:

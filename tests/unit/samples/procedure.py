@@ -52,7 +52,10 @@ READ_ERRORS = (
 
 MEND_ERRORS = (pikepdf.PdfError, pypdfium2.PdfiumError, ValueError, LookupError, TypeError, RuntimeError)
 
-_SIGNATURE = re.compile(rb"/ByteRange\b")
+_SIGNATURE = re.compile(rb"/ByteRange\b|/Type\s*/(?:Sig|DocTimeStamp)\b")
+_CUT_SIGNATURE = re.compile(_SIGNATURE.pattern + rb"|/SigFlags\b")
+"""Behind the last end-of-file marker: pyHanko writes /Contents before /ByteRange and /Type."""
+
 _FILLING_IN = StandardPermissions.ALLOW_FORM_FILLING | StandardPermissions.ALLOW_ANNOTS_FORM_FILLING
 
 
@@ -102,6 +105,8 @@ def check(data: bytes) -> None:
         Refusal: the file is encrypted, forbids signing or is too complex.
         Unreadable: the strict reader fails or the readers disagree.
     """
+    if _CUT_SIGNATURE.search(data, max(data.rfind(b"%%EOF"), 0)):
+        raise Refusal("signed_and_damaged", "a signature's revision is cut")
     try:
         count, copied, extended = strictly_read(data)
         views = [view(version) for version in (data, copied, extended)]
@@ -125,6 +130,8 @@ def strictly_read(data: bytes) -> tuple[int, bytes, bytes]:
     encrypted = reader.encrypt_dict is not None
     if encrypted:
         unlock(reader)
+    if reader.xrefs.hybrid_xrefs_present:
+        raise PdfError("hybrid cross-references, which pyHanko does not sign")
     pages = list(leaves(reader.root["/Pages"]))
     if not pages:
         raise PdfError("no page")
@@ -253,11 +260,12 @@ def view(data: bytes) -> View:
 
 
 def draw(document: pypdfium2.PdfDocument, index: int) -> bytes:
-    """The points of a page; of one that pdfium cannot load, nothing."""
-    try:
-        page = document[index]
-    except pypdfium2.PdfiumError:
-        return b""
+    """The points of a page.
+
+    Raises:
+        pypdfium2.PdfiumError: pdfium cannot load it.
+    """
+    page = document[index]
     try:
         image: Image.Image = page.render(scale=POINTS_ACROSS / max(*page.get_size(), 1)).to_pil()
         return b"%dx%d " % image.size + image.tobytes()
