@@ -71,6 +71,13 @@ class DocumentDamagedError(DocumentError):
     remedy = "Open the document in its program, save it anew as PDF, and try again."
 
 
+class DocumentSignedAndDamagedError(DocumentDamagedError):
+    """The structure is broken, and a rewrite would destroy the signature that the document carries."""
+
+    code = "DOCUMENT_SIGNED_AND_DAMAGED"
+    remedy = "Ask for a sound copy of the signed document; repairing it would break its signature."
+
+
 class DocumentEncryptedError(DocumentError):
     """A password is needed to open the document."""
 

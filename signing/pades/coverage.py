@@ -28,6 +28,11 @@ class Coverage:
     contents: bytes
     """What stands in the gap, decoded, with its zero padding."""
 
+    @property
+    def byte_range(self) -> tuple[int, int, int, int]:
+        """The four numbers of /ByteRange."""
+        return 0, self.gap_start, self.gap_end, self.end - self.gap_end
+
 
 def read_coverage(stream: BinaryIO, value: generic.DictionaryObject) -> Coverage:
     """Read a signature dictionary's byte range and check it against the file.

@@ -25,6 +25,8 @@ class TimestampReport:
     """Subject of the TSU certificate (RFC 4514)."""
     digest: str | None = None
     """Imprint algorithm."""
+    byte_range: tuple[int, int, int, int] | None = None
+    """What it covers; None for a signature timestamp."""
     problems: list[Finding] = field(default_factory=list)
     notes: list[Finding] = field(default_factory=list)
 
@@ -48,6 +50,8 @@ class SignatureReport:
     level: Level | None = None
     """Level that was reached, None where the signature is not valid."""
     digest: str | None = None
+    byte_range: tuple[int, int, int, int] | None = None
+    """What it covers."""
     timestamps: list[TimestampReport] = field(default_factory=list)
     problems: list[Finding] = field(default_factory=list)
     notes: list[Finding] = field(default_factory=list)

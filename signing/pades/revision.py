@@ -172,13 +172,18 @@ class RevisionBuilder:
         data[at + len(byte_range) : at + _BYTE_RANGE_WIDTH + 2] = b" " * (_BYTE_RANGE_WIDTH + 2 - len(byte_range))
         return Revision(self._source.size, data, start, end)
 
-    def _add_field(self, value: generic.IndirectObject, kind: str) -> None:
-        writer, root = self._writer, self._writer.root
+    def add_form(self) -> generic.DictionaryObject:
+        """Make sure that there is a form, and return it."""
+        root = self._writer.root
         form = entry(root, "/AcroForm")
         if not isinstance(form, generic.DictionaryObject):
-            form = generic.DictionaryObject()
-            root[Name("/AcroForm")] = writer.add_object(form)
-            writer.update_root()
+            form = generic.DictionaryObject({Name("/Fields"): generic.ArrayObject()})
+            root[Name("/AcroForm")] = self._writer.add_object(form)
+            self._writer.update_root()
+        return form
+
+    def _add_field(self, value: generic.IndirectObject, kind: str) -> None:
+        writer, form = self._writer, self.add_form()
         fields = _array(form, "/Fields", writer)
         page_reference = self._source.first_page()
         page = page_reference.get_object()

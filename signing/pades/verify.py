@@ -143,6 +143,7 @@ class _Verification:
     def _read_archive(self, field: SignatureField, report: TimestampReport) -> _Archive | None:
         try:
             coverage = read_coverage(self._source.stream, field.value)
+            report.byte_range = coverage.byte_range
             token = parse_token(coverage.contents)
         except CoverageError as error:
             report.problems.append(Finding("BYTE_RANGE", str(error)))
@@ -161,6 +162,7 @@ class _Verification:
             moment = entry(field.value, "/M")
             report.claimed_at = parse_pdf_date(str(moment)) if moment is not None else None
             coverage = read_coverage(self._source.stream, field.value)
+            report.byte_range = coverage.byte_range
             signed = cms.parse_signed_data(coverage.contents)
             report.digest = signed.signer.digest_algorithm.value
         except CoverageError as error:

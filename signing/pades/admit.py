@@ -1,0 +1,155 @@
+"""Admission of a document: sound as it is, rewritten because it is damaged, or refused with the reason.
+
+A signer that cannot read a file as others do must not sign it as it is. A damaged file without a signature is rewritten
+by qpdf, and that is said: both digests and what qpdf found. A file that carries a signature is never rewritten.
+"""
+
+import hashlib
+import io
+import re
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import pikepdf
+
+from signing.limits import LIMITS
+from signing.pades.revision import RevisionBuilder
+from signing.pades.second_reader import Joined, SecondReaderError, look
+from signing.pades.source import READ_ERRORS, PdfSource, chunks
+from signing.ports import (
+    DocumentDamagedError,
+    DocumentEncryptedError,
+    DocumentError,
+    DocumentSignedAndDamagedError,
+    DocumentTooLargeError,
+    NotAPdfError,
+)
+
+_BYTE_RANGE = re.compile(rb"/ByteRange\s*\[")
+_TRIAL_ROOM = 16
+_MOST_FINDINGS = 20
+_FINDING_LENGTH = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """That and why a document was rewritten before signing."""
+
+    original_sha256: bytes
+    rewritten_sha256: bytes
+    findings: tuple[str, ...]
+    """What was wrong, in the words of the readers; at most 20."""
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """A document that can be signed."""
+
+    stream: BinaryIO
+    """What is shown and signed: the given document, or its rewritten form."""
+    pages: int
+    signatures: int
+    """Signatures and timestamps that it already carries."""
+    repaired: Repair | None
+
+
+def admit(stream: BinaryIO, *, allow_rewrite: bool = True) -> Admission:
+    """Decide whether and in which form a document can be signed.
+
+    Args:
+        stream: the document, seekable; it stays the caller's to close.
+        allow_rewrite: whether a damaged document may be rewritten.
+
+    Raises:
+        DocumentError: one of its subclasses, which names the reason.
+    """
+    try:
+        return _inspect(stream, None)
+    except (DocumentDamagedError, NotAPdfError) as error:
+        damage = error
+    original = _read(stream)
+    if isinstance(damage, NotAPdfError) and (not original or b"%PDF-" not in original):
+        raise damage
+    if _BYTE_RANGE.search(original):
+        raise DocumentSignedAndDamagedError(f"the document is signed and damaged: {damage}")
+    if not allow_rewrite:
+        raise damage
+    rewritten, findings = _rewrite(original)
+    repair = Repair(
+        original_sha256=hashlib.sha256(original).digest(),
+        rewritten_sha256=hashlib.sha256(rewritten).digest(),
+        findings=tuple(text[:_FINDING_LENGTH] for text in (str(damage), *findings))[:_MOST_FINDINGS],
+    )
+    admission = _inspect(io.BytesIO(rewritten), repair)
+    if not _looks_alike(original, rewritten):
+        raise DocumentDamagedError("the document is damaged, and readers disagree about what it shows")
+    return admission
+
+
+def _inspect(stream: BinaryIO, repair: Repair | None) -> Admission:
+    source = PdfSource(stream)
+    pages = source.count_pages()
+    signatures = len(source.signature_fields())
+    source.check_may_be_signed()
+    try:
+        builder = RevisionBuilder(source)
+        builder.add_signature(_TRIAL_ROOM, moment=None)
+        revision = builder.build()
+    except RecursionError as error:
+        raise DocumentTooLargeError("the document is nested too deeply") from error
+    except READ_ERRORS as error:
+        raise DocumentDamagedError(f"the document cannot be extended: {error}") from error
+    try:
+        before = look(stream, draw=False)
+        after = look(io.BufferedReader(Joined(stream, source.size, revision.data)), draw=False)
+    except SecondReaderError as error:
+        raise DocumentDamagedError(str(error)) from error
+    if before.pages != pages or after.pages != pages or len(after.signatures) != len(before.signatures) + 1:
+        raise DocumentDamagedError("readers disagree about the document's pages or form")
+    return Admission(stream, pages, signatures, repair)
+
+
+def _read(stream: BinaryIO) -> bytes:
+    size = stream.seek(0, io.SEEK_END)
+    if size > LIMITS.document_bytes:
+        raise DocumentTooLargeError(f"the document is larger than {LIMITS.document_bytes} octets")
+    return b"".join(bytes(chunk) for chunk in chunks(stream, size)) if size else b""
+
+
+def _rewrite(original: bytes) -> tuple[bytes, list[str]]:
+    output = io.BytesIO()
+    try:
+        with pikepdf.open(io.BytesIO(original), suppress_warnings=True) as pdf:
+            if len(pdf.objects) > LIMITS.document_objects:
+                raise DocumentTooLargeError(f"the document has more than {LIMITS.document_objects} objects")
+            if any(isinstance(o, pikepdf.Dictionary) and "/ByteRange" in o for o in pdf.objects):
+                raise DocumentSignedAndDamagedError("the document is signed and damaged")
+            if len(pdf.pages) == 0:
+                raise DocumentDamagedError("the document is damaged and has no pages")
+            pdf.save(
+                output,
+                encryption=pdf.is_encrypted,
+                fix_metadata_version=False,
+                compress_streams=False,
+                stream_decode_level=pikepdf.StreamDecodeLevel.none,
+            )
+            findings = [str(warning) for warning in pdf.get_warnings()]
+    except DocumentError:
+        raise
+    except pikepdf.PasswordError as error:
+        raise DocumentEncryptedError("the document needs a password to be opened") from error
+    except (pikepdf.PdfError, *READ_ERRORS) as error:
+        raise DocumentDamagedError(f"the document is damaged beyond repair: {error}") from error
+    if output.tell() > LIMITS.rewritten_bytes:
+        raise DocumentTooLargeError(f"the rewritten document is larger than {LIMITS.rewritten_bytes} octets")
+    return output.getvalue(), findings
+
+
+def _looks_alike(original: bytes, rewritten: bytes) -> bool:
+    """Compare both in the second reader; where it cannot open the original, there is nothing to contradict."""
+    try:
+        before = look(io.BytesIO(original), draw=True)
+    except SecondReaderError:
+        return True
+    after = look(io.BytesIO(rewritten), draw=True)
+    return before.pages == after.pages and before.pictures == after.pictures

@@ -1,0 +1,78 @@
+"""The check before a signed document leaves: our own offline verification and a second reader (design: step 6)."""
+
+import io
+import os
+from typing import BinaryIO
+
+from signing.pades.report import DocumentReport, SignatureReport
+from signing.pades.revision import RevisionBuilder
+from signing.pades.second_reader import Joined, SecondReaderError, View, look
+from signing.pades.source import PdfSource
+from signing.pades.verify import verify
+from signing.ports import Level, ReleaseError
+from signing.trust.path import TrustAnchors
+from timestamping.clock import Clock
+
+
+def release(
+    document: BinaryIO, signed: BinaryIO, level: Level, anchors: TrustAnchors, *, clock: Clock
+) -> DocumentReport:
+    """Check a document that was just signed.
+
+    Args:
+        document: what was signed, as it was before.
+        signed: the result.
+        level: what was asked for.
+        anchors: who is trusted.
+        clock: the time of judgement.
+
+    Returns:
+        The verification report. Earlier signatures are reported as they are; they are no obstacle.
+
+    Raises:
+        ReleaseError: the new signature is not valid at the level, or another reader sees something else.
+    """
+    size = document.seek(0, os.SEEK_END)
+    report = verify(signed, anchors, clock=clock, analyse_changes=False)
+    _check_report(report, size, level)
+    try:
+        before, after = look(document, draw=True), look(signed, draw=True)
+    except SecondReaderError as error:
+        raise ReleaseError(str(error)) from error
+    _check_signatures(report, after)
+    if before.pages != after.pages:
+        raise ReleaseError(f"a second reader sees {after.pages} pages where there were {before.pages}")
+    if before.pictures != after.pictures and _with_form(document).pictures != after.pictures:
+        changed = [p[0] for p, q in zip(before.pictures, after.pictures, strict=True) if p != q]
+        raise ReleaseError(f"a second reader sees other pictures on pages {changed}")
+    return report
+
+
+def _check_report(report: DocumentReport, size: int, level: Level) -> None:
+    if report.problems:
+        raise ReleaseError("; ".join(problem.message for problem in report.problems))
+    new = [s for s in report.signatures if s.byte_range is not None and s.byte_range[1] >= size]
+    if len(new) != 1:
+        raise ReleaseError(f"{len(new)} new signatures are found instead of one")
+    signature: SignatureReport = new[0]
+    stamps = [t for t in report.archive_timestamps if t.byte_range is not None and t.byte_range[1] >= size]
+    findings = [*signature.problems, *(p for t in (*signature.timestamps, *stamps) for p in t.problems)]
+    if findings:
+        raise ReleaseError("; ".join(finding.message for finding in findings))
+    if signature.level is not level:
+        notes = "; ".join(note.message for note in signature.notes)
+        raise ReleaseError(f"the signature is of level {signature.level} instead of {level}: {notes}")
+
+
+def _check_signatures(report: DocumentReport, seen: View) -> None:
+    ours = [part.byte_range for part in report.signatures] + [part.byte_range for part in report.archive_timestamps]
+    if sorted(s.byte_range for s in seen.signatures) != sorted(r for r in ours if r is not None):
+        raise ReleaseError("a second reader sees other signatures")
+
+
+def _with_form(document: BinaryIO) -> View:
+    """Look at the document with an empty form, which makes pdfium draw fields that have no appearance."""
+    source = PdfSource(document)
+    builder = RevisionBuilder(source)
+    builder.add_form()
+    return look(io.BufferedReader(Joined(document, source.size, builder.build().data)), draw=True)
