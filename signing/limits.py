@@ -30,7 +30,7 @@ class Limits:
     """Largest OCSP response, in octets."""
     crl_bytes: int = 32 * 1024 * 1024
     """Largest CRL, in octets."""
-    timestamp_bytes: int = 10 * 1024
+    timestamp_bytes: int = 8 * 1024
     """Room kept for one timestamp token, in octets."""
     signature_overhead_bytes: int = 2 * 1024
     """Room kept in a signature for all but certificates and timestamp, in octets."""

@@ -1,7 +1,7 @@
 """Admission of a document: sound as it is, rewritten because it is damaged, or refused with the reason.
 
 A signer that cannot read a file as others do must not sign it as it is. A damaged file without a signature is rewritten
-by qpdf, and that is said: both digests and what qpdf found. A file that carries a signature is never rewritten.
+by qpdf (or by pdfium, where qpdf gives up), and that is said: both digests and what was wrong. A file that carries a signature is never rewritten.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ import pikepdf
 
 from signing.limits import LIMITS
 from signing.pades.revision import RevisionBuilder
-from signing.pades.second_reader import Joined, SecondReaderError, look
+from signing.pades.second_reader import Joined, SecondReaderError, look, resave
 from signing.pades.source import READ_ERRORS, PdfSource, chunks
 from signing.ports import (
     DocumentDamagedError,
@@ -65,10 +65,12 @@ def admit(stream: BinaryIO, *, allow_rewrite: bool = True) -> Admission:
     """
     try:
         return _inspect(stream, None)
-    except (DocumentDamagedError, NotAPdfError) as error:
+    except (DocumentDamagedError, NotAPdfError, DocumentEncryptedError) as error:
         damage = error
     original = _read(stream)
     if isinstance(damage, NotAPdfError) and (not original or b"%PDF-" not in original):
+        raise damage
+    if isinstance(damage, DocumentEncryptedError) and not _opens_without_password(original):
         raise damage
     if _BYTE_RANGE.search(original):
         raise DocumentSignedAndDamagedError(f"the document is signed and damaged: {damage}")
@@ -116,7 +118,28 @@ def _read(stream: BinaryIO) -> bytes:
     return b"".join(bytes(chunk) for chunk in chunks(stream, size)) if size else b""
 
 
+def _opens_without_password(original: bytes) -> bool:
+    """Tell whether qpdf opens an encrypted document with the empty user password, where our reader could not."""
+    try:
+        with pikepdf.open(io.BytesIO(original), suppress_warnings=True) as pdf:
+            return bool(pdf.user_password_matched)
+    except (pikepdf.PasswordError, pikepdf.PdfError, *READ_ERRORS):
+        return False
+
+
 def _rewrite(original: bytes) -> tuple[bytes, list[str]]:
+    try:
+        return _rewrite_with_qpdf(original)
+    except DocumentDamagedError as error:
+        if b"/Encrypt" in original:
+            raise
+        try:
+            return resave(original), [str(error)]
+        except SecondReaderError:
+            raise error from None
+
+
+def _rewrite_with_qpdf(original: bytes) -> tuple[bytes, list[str]]:
     output = io.BytesIO()
     try:
         with pikepdf.open(io.BytesIO(original), suppress_warnings=True) as pdf:
@@ -126,20 +149,17 @@ def _rewrite(original: bytes) -> tuple[bytes, list[str]]:
                 raise DocumentSignedAndDamagedError("the document is signed and damaged")
             if len(pdf.pages) == 0:
                 raise DocumentDamagedError("the document is damaged and has no pages")
-            pdf.save(
-                output,
-                encryption=pdf.is_encrypted,
-                fix_metadata_version=False,
-                compress_streams=False,
-                stream_decode_level=pikepdf.StreamDecodeLevel.none,
-            )
-            findings = [str(warning) for warning in pdf.get_warnings()]
+            if "/Size" not in pdf.trailer:
+                pdf.trailer["/Size"] = len(pdf.objects) + 1  # qpdf corrects it, but does not add it
+            pdf.save(output, encryption=pdf.is_encrypted, fix_metadata_version=False, compress_streams=False)
+            findings = [str(w).partition(">")[2].lstrip(" :") for w in pdf.get_warnings()]
     except DocumentError:
         raise
     except pikepdf.PasswordError as error:
         raise DocumentEncryptedError("the document needs a password to be opened") from error
     except (pikepdf.PdfError, *READ_ERRORS) as error:
-        raise DocumentDamagedError(f"the document is damaged beyond repair: {error}") from error
+        reason = str(error).partition(">")[2] or str(error)
+        raise DocumentDamagedError(f"the document is damaged beyond repair: {reason.lstrip(' :')}") from error
     if output.tell() > LIMITS.rewritten_bytes:
         raise DocumentTooLargeError(f"the rewritten document is larger than {LIMITS.rewritten_bytes} octets")
     return output.getvalue(), findings

@@ -66,6 +66,7 @@ async def append_archive_timestamp(
     engine: ValidationDataEngine,
     timestamps: TimestampSource,
     clock: Clock,
+    room: int = LIMITS.timestamp_bytes,
 ) -> Archived:
     """Append one revision with the validation data and a document timestamp over all of the document.
 
@@ -78,13 +79,13 @@ async def append_archive_timestamp(
         engine: where missing validation data comes from.
         timestamps: the authority.
         clock: what the authority's time is compared with.
+        room: octets to reserve for the token; one that does not fit is requested anew with more room.
 
     Raises:
         TimestampError: no good token could be had.
         RevocationError, CertificateError: the authority cannot be shown to be good.
         DocumentDamagedError: the document cannot be extended.
     """
-    room = LIMITS.timestamp_bytes
     for _ in range(LIMITS.archive_attempts):
         revision = _revision(output, data, room)
         imprint = running.copy()

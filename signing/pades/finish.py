@@ -90,7 +90,14 @@ async def finish(
         return Finished(profile.level, size, token.gen_time, None)
     running.update(prepared.revision.data)
     archived = await append_archive_timestamp(
-        output, data, profile.archive_digest, running, engine=engine, timestamps=timestamps, clock=clock
+        output,
+        data,
+        profile.archive_digest,
+        running,
+        engine=engine,
+        timestamps=timestamps,
+        clock=clock,
+        room=len(token.der) * 5 // 4,
     )
     return Finished(profile.level, archived.size, token.gen_time, archived.gen_time)
 

@@ -39,7 +39,7 @@ def release(
         before, after = look(document, draw=True), look(signed, draw=True)
     except SecondReaderError as error:
         raise ReleaseError(str(error)) from error
-    _check_signatures(report, after)
+    _check_signatures(report, size, before, after)
     if before.pages != after.pages:
         raise ReleaseError(f"a second reader sees {after.pages} pages where there were {before.pages}")
     if before.pictures != after.pictures and _with_form(document).pictures != after.pictures:
@@ -64,9 +64,11 @@ def _check_report(report: DocumentReport, size: int, level: Level) -> None:
         raise ReleaseError(f"the signature is of level {signature.level} instead of {level}: {notes}")
 
 
-def _check_signatures(report: DocumentReport, seen: View) -> None:
-    ours = [part.byte_range for part in report.signatures] + [part.byte_range for part in report.archive_timestamps]
-    if sorted(s.byte_range for s in seen.signatures) != sorted(r for r in ours if r is not None):
+def _check_signatures(report: DocumentReport, size: int, before: View, after: View) -> None:
+    """The second reader must see the earlier signatures as before, and besides them exactly the new ones."""
+    ranges = [part.byte_range for part in report.signatures] + [part.byte_range for part in report.archive_timestamps]
+    new = [r for r in ranges if r is not None and r[1] >= size]
+    if sorted(s.byte_range for s in after.signatures) != sorted([*(s.byte_range for s in before.signatures), *new]):
         raise ReleaseError("a second reader sees other signatures")
 
 

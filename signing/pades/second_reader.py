@@ -98,27 +98,40 @@ def look(stream: BinaryIO, *, draw: bool) -> View:
         raise SecondReaderError(f"the second reader cannot read the document: {error}") from error
 
 
+def resave(original: bytes) -> bytes:
+    """Return the document as pdfium writes it anew, for damage that qpdf cannot read.
+
+    Raises:
+        SecondReaderError: pdfium cannot open it.
+    """
+    output = io.BytesIO()
+    try:
+        with _opened(io.BytesIO(original)) as document:
+            document.save(output)
+    except (pypdfium2.PdfiumError, ValueError, OSError) as error:
+        raise SecondReaderError(f"the second reader cannot read the document: {error}") from error
+    return output.getvalue()
+
+
 @contextmanager
 def _opened(stream: BinaryIO) -> Iterator[pypdfium2.PdfDocument]:
-    mapped: mmap.mmap | None = None
-    source: Any = stream
+    document = pypdfium2.PdfDocument(_octets(stream))
+    try:
+        yield document
+    finally:
+        document.close()
+
+
+def _octets(stream: BinaryIO) -> Any:
+    """Return a file's octets mapped into memory, a buffer's as they are, and any other stream itself."""
+    if isinstance(stream, io.BytesIO):
+        return stream.getvalue()
     try:
         mapped = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_COPY)
-        source = (ctypes.c_ubyte * len(mapped)).from_buffer(mapped)
     except (io.UnsupportedOperation, AttributeError):
         stream.seek(0)
-        if isinstance(stream, io.BytesIO):
-            source = stream.getvalue()
-    try:
-        document = pypdfium2.PdfDocument(source)
-        try:
-            yield document
-        finally:
-            document.close()
-    finally:
-        del source
-        if mapped is not None:
-            mapped.close()
+        return stream
+    return (ctypes.c_ubyte * len(mapped)).from_buffer(mapped)
 
 
 def _signatures(document: pypdfium2.PdfDocument) -> Iterator[SeenSignature]:

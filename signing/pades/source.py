@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+import struct
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -29,14 +31,16 @@ READ_ERRORS = (
     PdfError,
     ValueError,
     TypeError,
-    KeyError,
-    IndexError,
+    LookupError,
     AttributeError,
     AssertionError,
     NotImplementedError,
     ArithmeticError,
     RecursionError,
     OSError,
+    zlib.error,
+    struct.error,
+    MemoryError,
     EOFError,
 )
 """What a reader of hostile octets may raise; the border turns each into a `DocumentError`."""
