@@ -1,7 +1,8 @@
 """Admission of a document: sound as it is, rewritten because it is damaged, or refused with the reason.
 
 A signer that cannot read a file as others do must not sign it as it is. A damaged file without a signature is rewritten
-by qpdf (or by pdfium, where qpdf gives up), and that is said: both digests and what was wrong. A file that carries a signature is never rewritten.
+by qpdf (or by pdfium, where qpdf gives up), and that is said: both digests and what was wrong. A file that carries a
+signature is never rewritten.
 """
 
 import hashlib
