@@ -1,0 +1,1 @@
+"""Demo relying party. Empty until the HTTP API exists (FTS-ENV-2)."""

@@ -1,0 +1,1 @@
+"""Set-up, demo PKI and demo token."""

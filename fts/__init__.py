@@ -1,0 +1,1 @@
+"""The gateway: everything with state, HTTP or a command line; the composition root."""

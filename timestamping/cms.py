@@ -110,7 +110,7 @@ def parse_signed_data(data: bytes) -> SignedData:
         return SignedData(
             der=info.dump(),
             content_type=encapsulated["content_type"].dotted,
-            content=None if content.native is None and not content.contents else _octets(content),
+            content=None if content.contents is None else bytes(content),
             certificates=tuple(_certificates(signed["certificates"])),
             signer=_signer_info(signers[0]),
         )
@@ -227,13 +227,6 @@ def encoded(certificate: x509.Certificate) -> bytes:
 def _ess_cert_id_v2(value: bytes) -> tuple[DigestAlgorithm, bytes]:
     first = tsp.SigningCertificateV2.load(value)["certs"][0]
     return DigestAlgorithm.from_oid(first["hash_algorithm"]["algorithm"].dotted), first["cert_hash"].native
-
-
-def _octets(content: asn1.EncapsulatedContentInfo) -> bytes:
-    parsed = content.parsed if hasattr(content, "parsed") else content
-    if hasattr(content, "parsed") and not isinstance(parsed, asn1.OctetString):
-        return bytes(parsed.dump())
-    return bytes(content.native)
 
 
 def _certificates(choices: Sequence[asn1.CertificateChoices]) -> Iterator[x509.Certificate]:

@@ -1,0 +1,1 @@
+"""Paths, revocation data and what a signature still lacks to be valid offline."""

@@ -1,0 +1,1 @@
+"""The timestamping authority: decisions, tokens from precomputed DER, HTTP door."""
