@@ -68,15 +68,19 @@ class SignedData:
     certificates: tuple[x509.Certificate, ...]
     signer: SignerInfo
 
-    def signer_certificate(self) -> x509.Certificate:
+    def signer_certificate(self, *, ess: bool = True) -> x509.Certificate:
         """Return the embedded certificate that the SignerInfo and the ESS attribute both name.
+
+        Args:
+            ess: whether the attribute must be there; where it may be missing and is there, it must still fit.
 
         Raises:
             CmsError: there is none, or the ESSCertIDv2 names another (RFC 5035, clause 3).
         """
         for certificate in self.certificates:
             if _names(self.signer, certificate):
-                check_ess_certificate(self.signer, certificate)
+                if ess or OID_SIGNING_CERTIFICATE_V2 in self.signer.attributes:
+                    check_ess_certificate(self.signer, certificate)
                 return certificate
         raise CmsError("the signer's certificate is not embedded")
 

@@ -206,7 +206,7 @@ class _Verification:
         for signature in signatures:
             signer = signature.signed.signer
             try:
-                certificate = signature.signed.signer_certificate()
+                certificate = signature.signed.signer_certificate(ess=signature.is_cades)
                 signature.report.signer = certificate.subject.rfc4514_string()
                 digest = found[signature.coverage, signer.digest_algorithm]
                 if cms.message_digest(signer) != digest:
@@ -243,7 +243,7 @@ class _Verification:
         best = min([control, *(t.gen_time for t in tokens)])
         report.proven_at = best if tokens or covering else None
         try:
-            certificate = signature.signed.signer_certificate()
+            certificate = signature.signed.signer_certificate(ess=signature.is_cades)
             path = self._data(self._store).path(certificate, signature.signed.certificates, best)
         except PathError as error:
             report.problems.append(Finding("SIGNER_UNTRUSTED", str(error)))
