@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 from tests.samples import damaged_files as files
 from tests.samples import damaged_limits as limits
+from tests.samples import damaged_streams as streams
 from tests.samples import damaged_syntax as syntax
 from tests.samples import damaged_tree as tree
 from tests.samples import damaged_xref as xref
@@ -28,7 +29,6 @@ _XREF: dict[str, Damage] = {
     **_all(
         "signed",
         xref.size_too_big,
-        xref.size_huge,
         xref.offset_before_by_one,
         xref.entries_19_bytes,
         xref.entries_21_bytes,
@@ -38,13 +38,14 @@ _XREF: dict[str, Damage] = {
         xref.startxref_padded,
         xref.startxref_after_eof,
         xref.update_without_xref,
-        xref.xref_stream_size_too_small,
-        xref.object_stream_count_too_big,
-        xref.object_stream_extends_itself,
+        streams.xref_stream_size_too_small,
+        streams.object_stream_count_too_big,
+        streams.object_stream_extends_itself,
     ),
     **_all(
         "rewritten",
         xref.size_too_small,
+        xref.size_huge,
         xref.offset_off_by_one,
         xref.offsets_shifted,
         xref.offset_zero,
@@ -75,18 +76,18 @@ _XREF: dict[str, Damage] = {
         xref.prev_past_end,
         xref.prev_negative,
         xref.shrinking_size,
-        xref.xref_stream_rows_missing,
-        xref.xref_stream_rows_left_over,
-        xref.xref_stream_unknown_kind,
-        xref.object_stream_gaps,
-        xref.object_stream_count_too_small,
+        streams.xref_stream_rows_missing,
+        streams.xref_stream_rows_left_over,
+        streams.xref_stream_unknown_kind,
+        streams.object_stream_gaps,
+        streams.object_stream_count_too_small,
     ),
     **_all(
         "refused",
         xref.subsection_starts_at_one,
         xref.trailer_root_missing,
         xref.trailer_root_is_pages,
-        xref.object_stream_first_wrong,
+        streams.object_stream_first_wrong,
         reason="damaged",
     ),
 }

@@ -116,13 +116,12 @@ def _aes_256(_: Scheme, user: bytes, owner: bytes, permissions: int) -> _Handler
     owner_entry, owner_key = entries(owner, "owner", user_entry)
     rights = (permissions & 0xFFFFFFFF).to_bytes(4, "little") + b"\xff\xff\xff\xffTadb" + _fixed("perms", 4)
     sealed_rights = _aes_raw(key, bytes(16), rights)
-    values = (owner_entry, user_entry, owner_key, user_key, sealed_rights)
-    return _Handler(
-        b"<< /Filter /Standard /V 5 /R 6 /Length 256 /P %d /O <%s> /U <%s> /OE <%s> /UE <%s> /Perms <%s> "
-        b"/CF << /StdCF << /CFM /AESV3 /AuthEvent /DocOpen /Length 32 >> >> /StmF /StdCF /StrF /StdCF >>"
-        % (permissions, *(value.hex().encode() for value in values)),
-        lambda number, data: _aes_cbc(key, data, number),
+    dictionary = (
+        f"<< /Filter /Standard /V 5 /R 6 /Length 256 /P {permissions} /O <{owner_entry.hex()}> "
+        f"/U <{user_entry.hex()}> /OE <{owner_key.hex()}> /UE <{user_key.hex()}> /Perms <{sealed_rights.hex()}> "
+        "/CF << /StdCF << /CFM /AESV3 /AuthEvent /DocOpen /Length 32 >> >> /StmF /StdCF /StrF /StdCF >>"
     )
+    return _Handler(dictionary.encode(), lambda number, data: _aes_cbc(key, data, number))
 
 
 def _hash_2b(password: bytes, salt: bytes, context: bytes) -> bytes:

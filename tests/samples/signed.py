@@ -74,8 +74,7 @@ def sign(
     if field:
         append_signature_field(writer, field)
     credential = signer_credential()
-    store = SimpleCertificateStore()
-    store.register(credential.certificate)
+    store = SimpleCertificateStore.from_certs([credential.certificate])  # type: ignore[no-untyped-call]
     locked = field.doc_mdp_update_value if field else None
     metadata = PdfSignatureMetadata(
         field_name=field.sig_field_name if field else field_name,

@@ -13,7 +13,7 @@ from tests.samples.writer import classic, flate, stream, text_content, text_page
 A4 = (595.0, 842.0)
 """Width and height in points."""
 
-TITLE = "Договор – 契約書 – عقد – Überprüfung"
+TITLE = "Договор / 契約書 / عقد / Überprüfung"
 """The title of `non_latin_title`."""
 
 

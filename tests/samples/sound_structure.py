@@ -186,10 +186,15 @@ def deep_page_tree() -> bytes:
     return classic(objects)
 
 
-def _saved(data: bytes, **options: object) -> bytes:
+def _saved(
+    data: bytes,
+    *,
+    linearize: bool = False,
+    object_stream_mode: pikepdf.ObjectStreamMode = pikepdf.ObjectStreamMode.disable,
+) -> bytes:
     output = io.BytesIO()
     with pikepdf.open(io.BytesIO(data)) as pdf:
-        pdf.save(output, deterministic_id=True, **options)
+        pdf.save(output, deterministic_id=True, linearize=linearize, object_stream_mode=object_stream_mode)
     return output.getvalue()
 
 

@@ -176,7 +176,7 @@ def compressed(
     objects: Objects,
     *,
     packed: Collection[int],
-    object_stream: ObjectStream = ObjectStream(),  # noqa: B008 - frozen
+    object_stream: ObjectStream = ObjectStream(),
     version: str = "1.5",
     size: int | None = None,
     root: int = CATALOG,

@@ -31,8 +31,12 @@ from tests.samples.damage import Expectation, Reason
 MAX_IMAGE_POINTS = 1_000_000_000
 """Points of one image beyond which a file is too complex to draw."""
 
+MAX_OBJECTS = 8_388_607
+"""Objects in a file (ISO 32000-1, table C.1). New ones are numbered from /Size on, and pdfium sees no signature in an
+object numbered 33,000,000 or more."""
+
 MAX_PAGES_DRAWN = 3
-POINTS_ACROSS = 300
+POINTS_ACROSS = 200
 """Longest side of a drawn page."""
 
 READ_ERRORS = (
@@ -68,7 +72,7 @@ class Verdict:
     detail: str
 
 
-class Refusal(Exception):
+class RefusedError(Exception):
     """The file is refused whatever qpdf could do about it."""
 
     def __init__(self, reason: Reason, detail: str = "") -> None:
@@ -76,7 +80,7 @@ class Refusal(Exception):
         self.reason: Reason = reason
 
 
-class Unreadable(Exception):
+class UnreadableError(Exception):
     """A strict reader stumbles, or the readers disagree."""
 
 
@@ -87,12 +91,12 @@ def judge(data: bytes) -> Verdict:
     try:
         try:
             check(data)
-        except Unreadable as damage:
+        except UnreadableError as damage:
             check(mended(data))
             return Verdict("rewritten", None, str(damage))
-    except Refusal as refusal:
+    except RefusedError as refusal:
         return Verdict("refused", refusal.reason, str(refusal))
-    except Unreadable as damage:
+    except UnreadableError as damage:
         reason: Reason = "damaged" if b"%PDF-" in data else "not_a_pdf"
         return Verdict("refused", reason, str(damage))
     return Verdict("signed", None, "")
@@ -102,31 +106,33 @@ def check(data: bytes) -> None:
     """Steps 1 and 2.
 
     Raises:
-        Refusal: the file is encrypted, forbids signing or is too complex.
-        Unreadable: the strict reader fails or the readers disagree.
+        RefusedError: the file is encrypted, forbids signing or is too complex.
+        UnreadableError: the strict reader fails or the readers disagree.
     """
     if _CUT_SIGNATURE.search(data, max(data.rfind(b"%%EOF"), 0)):
-        raise Refusal("signed_and_damaged", "a signature's revision is cut")
+        raise RefusedError("signed_and_damaged", "a signature's revision is cut")
     try:
         count, copied, extended = strictly_read(data)
         views = [view(version) for version in (data, copied, extended)]
     except (RecursionError, PdfDecodeLimitError) as excess:
-        raise Refusal("too_complex", type(excess).__name__) from excess
+        raise RefusedError("too_complex", type(excess).__name__) from excess
     except READ_ERRORS as error:
-        raise Unreadable(f"strict: {type(error).__name__}: {error}") from error
+        raise UnreadableError(f"strict: {type(error).__name__}: {error}") from error
     except pypdfium2.PdfiumError as error:
-        raise Unreadable(f"pdfium: {error}") from error
+        raise UnreadableError(f"pdfium: {error}") from error
     if views[0].pages != count:
-        raise Unreadable(f"pyHanko sees {count} pages, pdfium {views[0].pages}")
+        raise UnreadableError(f"pyHanko sees {count} pages, pdfium {views[0].pages}")
     if views[0] != views[1]:
-        raise Unreadable("pdfium draws the file otherwise than pyHanko's copy of it")
+        raise UnreadableError("pdfium draws the file otherwise than pyHanko's copy of it")
     if views[0] != views[2]:
-        raise Unreadable("pdfium draws the file otherwise after a revision is appended")
+        raise UnreadableError("pdfium draws the file otherwise after a revision is appended")
 
 
 def strictly_read(data: bytes) -> tuple[int, bytes, bytes]:
     """Number of pages, pyHanko's copy of the file, and the file with an appended revision."""
     reader = PdfFileReader(io.BytesIO(data), strict=True)
+    if reader.trailer["/Size"] > MAX_OBJECTS:
+        raise PdfError(f"/Size is {reader.trailer['/Size']}")
     encrypted = reader.encrypt_dict is not None
     if encrypted:
         unlock(reader)
@@ -158,19 +164,19 @@ def unlock(reader: PdfFileReader) -> None:
     """Opens the file under the empty user password.
 
     Raises:
-        Refusal: another password is wanted, or the rights do not include filling in.
+        RefusedError: another password is wanted, or the rights do not include filling in.
     """
     try:
         handler = reader.security_handler
     except PdfError as error:
-        raise Refusal("encrypted", str(error)) from error
+        raise RefusedError("encrypted", str(error)) from error
     if not isinstance(handler, StandardSecurityHandler):
-        raise Refusal("encrypted", "not the standard security handler")
+        raise RefusedError("encrypted", "not the standard security handler")
     result = reader.decrypt(b"")
     if result.status == AuthStatus.FAILED:
-        raise Refusal("encrypted", "user password")
+        raise RefusedError("encrypted", "user password")
     if result.status == AuthStatus.USER and not (result.permission_flags or StandardPermissions(0)) & _FILLING_IN:
-        raise Refusal("permission_denied")
+        raise RefusedError("permission_denied")
 
 
 def leaves(node: Any, path: tuple[int, ...] = ()) -> Iterator[Any]:
@@ -195,7 +201,7 @@ def weigh(page: Any) -> None:
 
     Raises:
         PdfDecodeLimitError: too much data.
-        Refusal: an image of too many points.
+        RefusedError: an image of too many points.
     """
     contents = entry(page, "/Contents", ())
     for content in items(contents) if isinstance(contents, generic.ArrayObject) else [contents]:
@@ -206,7 +212,7 @@ def weigh(page: Any) -> None:
     for name in images:
         image = images[name]
         if entry(image, "/Subtype") == "/Image" and image["/Width"] * image["/Height"] > MAX_IMAGE_POINTS:
-            raise Refusal("too_complex", f"an image of {image['/Width']} x {image['/Height']} points")
+            raise RefusedError("too_complex", f"an image of {image['/Width']} x {image['/Height']} points")
 
 
 def inherited(page: Any, key: str) -> Any:
@@ -219,7 +225,10 @@ def inherited(page: Any, key: str) -> Any:
 
 def entry(node: Any, key: str, default: Any = None) -> Any:
     """A dictionary entry with references followed and strings decrypted, which pyHanko's `get` does not do."""
-    return node[key] if key in node else default
+    try:
+        return node[key]
+    except KeyError:
+        return default
 
 
 def items(array: Any) -> Iterator[Any]:
@@ -277,24 +286,24 @@ def mended(data: bytes) -> bytes:
     """Step 3: `data` as qpdf writes it.
 
     Raises:
-        Refusal: it carries a signature, is encrypted, or forbids signing.
-        Unreadable: qpdf finds no page in it.
+        RefusedError: it carries a signature, is encrypted, or forbids signing.
+        UnreadableError: qpdf finds no page in it.
     """
     if _SIGNATURE.search(data):
-        raise Refusal("signed_and_damaged")
+        raise RefusedError("signed_and_damaged")
     output = io.BytesIO()
     try:
         with pikepdf.open(io.BytesIO(data)) as pdf:
             if pdf.is_encrypted and not (pdf.allow.modify_form or pdf.allow.modify_annotation):
-                raise Refusal("permission_denied")
+                raise RefusedError("permission_denied")
             if any(isinstance(o, pikepdf.Dictionary) and "/ByteRange" in o for o in pdf.objects):
-                raise Refusal("signed_and_damaged")
+                raise RefusedError("signed_and_damaged")
             if len(pdf.pages) == 0:
-                raise Unreadable("qpdf: no page")
+                raise UnreadableError("qpdf: no page")
             pdf.trailer["/Size"] = 1  # qpdf writes the true one, but none if the trailer was lost
             pdf.save(output, encryption=pdf.is_encrypted, deterministic_id=not pdf.is_encrypted)
     except pikepdf.PasswordError as error:
-        raise Refusal("encrypted", str(error)) from error
+        raise RefusedError("encrypted", str(error)) from error
     except MEND_ERRORS as error:
-        raise Unreadable(f"qpdf: {type(error).__name__}: {error}") from error
+        raise UnreadableError(f"qpdf: {type(error).__name__}: {error}") from error
     return output.getvalue()
