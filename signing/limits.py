@@ -18,6 +18,8 @@ class Limits:
     """Deepest page tree."""
     form_fields: int = 20_000
     """Most form fields that are walked."""
+    image_pixels: int = 1_000_000_000
+    """Largest image, in pixels."""
     rewritten_bytes: int = 200 * 1024 * 1024
     """Largest result of a rewrite, in octets."""
     signatures: int = 200

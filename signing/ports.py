@@ -71,6 +71,13 @@ class DocumentDamagedError(DocumentError):
     remedy = "Open the document in its program, save it anew as PDF, and try again."
 
 
+class DocumentIncompleteError(DocumentDamagedError):
+    """The file is cut off inside its last revision; readers would take the one before it for the whole."""
+
+    code = "DOCUMENT_INCOMPLETE"
+    remedy = "Upload the complete file."
+
+
 class DocumentSignedAndDamagedError(DocumentDamagedError):
     """The structure is broken, and a rewrite would destroy the signature that the document carries."""
 

@@ -15,18 +15,21 @@ import pikepdf
 
 from signing.limits import LIMITS
 from signing.pades.revision import RevisionBuilder
-from signing.pades.second_reader import Joined, SecondReaderError, look, resave
+from signing.pades.second_reader import Joined, SecondReaderError, View, look, loses_nothing, resave
 from signing.pades.source import READ_ERRORS, PdfSource, chunks
 from signing.ports import (
     DocumentDamagedError,
     DocumentEncryptedError,
     DocumentError,
+    DocumentIncompleteError,
     DocumentSignedAndDamagedError,
     DocumentTooLargeError,
     NotAPdfError,
 )
 
-_BYTE_RANGE = re.compile(rb"/ByteRange\s*\[")
+_SIGNATURE = re.compile(rb"/ByteRange\s*\[|/Type\s*/(?:Sig|DocTimeStamp)\b|/SubFilter\s*/(?:adbe\.|ETSI\.)")
+_OBJECT = re.compile(rb"\d+ +\d+ +obj\b")
+_TAIL_WINDOW = 2048
 _TRIAL_ROOM = 16
 _MOST_FINDINGS = 20
 _FINDING_LENGTH = 200
@@ -52,6 +55,8 @@ class Admission:
     signatures: int
     """Signatures and timestamps that it already carries."""
     repaired: Repair | None
+    view: View
+    """How the second reader sees `stream`; `release` compares the signed document with it."""
 
 
 def admit(stream: BinaryIO, *, allow_rewrite: bool = True) -> Admission:
@@ -66,6 +71,8 @@ def admit(stream: BinaryIO, *, allow_rewrite: bool = True) -> Admission:
     """
     try:
         return _inspect(stream, None)
+    except DocumentIncompleteError:
+        raise
     except (DocumentDamagedError, NotAPdfError, DocumentEncryptedError) as error:
         damage = error
     original = _read(stream)
@@ -73,7 +80,7 @@ def admit(stream: BinaryIO, *, allow_rewrite: bool = True) -> Admission:
         raise damage
     if isinstance(damage, DocumentEncryptedError) and not _opens_without_password(original):
         raise damage
-    if _BYTE_RANGE.search(original):
+    if _SIGNATURE.search(original):
         raise DocumentSignedAndDamagedError(f"the document is signed and damaged: {damage}")
     if not allow_rewrite:
         raise damage
@@ -84,9 +91,12 @@ def admit(stream: BinaryIO, *, allow_rewrite: bool = True) -> Admission:
         findings=tuple(text[:_FINDING_LENGTH] for text in (str(damage), *findings))[:_MOST_FINDINGS],
     )
     admission = _inspect(io.BytesIO(rewritten), repair)
-    if not _looks_alike(original, rewritten):
-        raise DocumentDamagedError("the document is damaged, and readers disagree about what it shows")
-    return admission
+    try:
+        if loses_nothing(original, rewritten):
+            return admission
+    except SecondReaderError as error:
+        raise DocumentDamagedError(str(error)) from error
+    raise DocumentDamagedError("the document is damaged, and readers disagree about what it shows")
 
 
 def _inspect(stream: BinaryIO, repair: Repair | None) -> Admission:
@@ -94,6 +104,9 @@ def _inspect(stream: BinaryIO, repair: Repair | None) -> Admission:
     pages = source.count_pages()
     signatures = len(source.signature_fields())
     source.check_may_be_signed()
+    _check_tail(source)
+    if not signatures and repair is None:
+        _check_objects(stream)
     try:
         builder = RevisionBuilder(source)
         builder.add_signature(_TRIAL_ROOM, moment=None)
@@ -103,13 +116,60 @@ def _inspect(stream: BinaryIO, repair: Repair | None) -> Admission:
     except READ_ERRORS as error:
         raise DocumentDamagedError(f"the document cannot be extended: {error}") from error
     try:
-        before = look(stream, draw=False)
+        before = look(stream, draw=True)
         after = look(io.BufferedReader(Joined(stream, source.size, revision.data)), draw=False)
     except SecondReaderError as error:
         raise DocumentDamagedError(str(error)) from error
     if before.pages != pages or after.pages != pages or len(after.signatures) != len(before.signatures) + 1:
         raise DocumentDamagedError("readers disagree about the document's pages or form")
-    return Admission(stream, pages, signatures, repair)
+    return Admission(stream, pages, signatures, repair, before)
+
+
+def _check_objects(stream: BinaryIO) -> None:
+    """Have qpdf read every object: our own reader looks only at those that it needs.
+
+    Raises:
+        DocumentDamagedError: qpdf had to guess at one.
+        DocumentTooLargeError: an image exceeds a limit.
+    """
+    stream.seek(0)
+    try:
+        with pikepdf.open(stream, suppress_warnings=True) as pdf:
+            for item in pdf.objects:
+                if isinstance(item, pikepdf.Stream) and item.get("/Subtype") == "/Image":
+                    _check_image(item)
+            findings = _findings(pdf)
+    except DocumentError:
+        raise
+    except (pikepdf.PdfError, *READ_ERRORS) as error:
+        raise DocumentDamagedError(f"the document is damaged: {_without_stream_name(str(error))}") from error
+    if findings:
+        raise DocumentDamagedError(f"the document is damaged: {'; '.join(findings)}")
+
+
+def _check_image(image: pikepdf.Stream) -> None:
+    width, height = image.get("/Width", 0), image.get("/Height", 0)
+    if isinstance(width, int) and isinstance(height, int) and width * height > LIMITS.image_pixels:
+        raise DocumentTooLargeError(f"an image of {width} by {height} pixels is larger than {LIMITS.image_pixels}")
+
+
+def _findings(pdf: pikepdf.Pdf) -> list[str]:
+    return [_without_stream_name(str(warning))[:_FINDING_LENGTH] for warning in pdf.get_warnings()][:_MOST_FINDINGS]
+
+
+def _without_stream_name(message: str) -> str:
+    """Leave out the name that qpdf gives a stream that has none."""
+    return re.sub(r"^stream <[^>]*>:? *|^\S*\.pdf:? *", "", message)
+
+
+def _check_tail(source: PdfSource) -> None:
+    """Refuse a file that was cut off inside its last revision: readers take the revision before it for the whole."""
+    source.stream.seek(max(0, source.size - _TAIL_WINDOW))
+    tail = source.stream.read().rpartition(b"%%EOF")[2]
+    if _SIGNATURE.search(tail):
+        raise DocumentSignedAndDamagedError("the document is cut off inside a signature")
+    if _OBJECT.search(tail):
+        raise DocumentIncompleteError("the document is cut off inside its last revision")
 
 
 def _read(stream: BinaryIO) -> bytes:
@@ -153,24 +213,15 @@ def _rewrite_with_qpdf(original: bytes) -> tuple[bytes, list[str]]:
             if "/Size" not in pdf.trailer:
                 pdf.trailer["/Size"] = len(pdf.objects) + 1  # qpdf corrects it, but does not add it
             pdf.save(output, encryption=pdf.is_encrypted, fix_metadata_version=False, compress_streams=False)
-            findings = [str(w).partition(">")[2].lstrip(" :") for w in pdf.get_warnings()]
+            findings = _findings(pdf)
     except DocumentError:
         raise
     except pikepdf.PasswordError as error:
         raise DocumentEncryptedError("the document needs a password to be opened") from error
     except (pikepdf.PdfError, *READ_ERRORS) as error:
-        reason = str(error).partition(">")[2] or str(error)
-        raise DocumentDamagedError(f"the document is damaged beyond repair: {reason.lstrip(' :')}") from error
+        raise DocumentDamagedError(
+            f"the document is damaged beyond repair: {_without_stream_name(str(error))}"
+        ) from error
     if output.tell() > LIMITS.rewritten_bytes:
         raise DocumentTooLargeError(f"the rewritten document is larger than {LIMITS.rewritten_bytes} octets")
     return output.getvalue(), findings
-
-
-def _looks_alike(original: bytes, rewritten: bytes) -> bool:
-    """Compare both in the second reader; where it cannot open the original, there is nothing to contradict."""
-    try:
-        before = look(io.BytesIO(original), draw=True)
-    except SecondReaderError:
-        return True
-    after = look(io.BytesIO(rewritten), draw=True)
-    return before.pages == after.pages and before.pictures == after.pictures

@@ -15,7 +15,13 @@ from timestamping.clock import Clock
 
 
 def release(
-    document: BinaryIO, signed: BinaryIO, level: Level, anchors: TrustAnchors, *, clock: Clock
+    document: BinaryIO,
+    signed: BinaryIO,
+    level: Level,
+    anchors: TrustAnchors,
+    *,
+    clock: Clock,
+    before: View | None = None,
 ) -> DocumentReport:
     """Check a document that was just signed.
 
@@ -25,6 +31,7 @@ def release(
         level: what was asked for.
         anchors: who is trusted.
         clock: the time of judgement.
+        before: how the document looked at its admission; looked at anew where it is not given.
 
     Returns:
         The verification report. Earlier signatures are reported as they are; they are no obstacle.
@@ -36,14 +43,15 @@ def release(
     report = verify(signed, anchors, clock=clock, analyse_changes=False)
     _check_report(report, size, level)
     try:
-        before, after = look(document, draw=True), look(signed, draw=True)
+        before = before or look(document, draw=True)
+        after = look(signed, draw=True)
     except SecondReaderError as error:
         raise ReleaseError(str(error)) from error
     _check_signatures(report, size, before, after)
     if before.pages != after.pages:
         raise ReleaseError(f"a second reader sees {after.pages} pages where there were {before.pages}")
     if before.pictures != after.pictures and _with_form(document).pictures != after.pictures:
-        changed = [p[0] for p, q in zip(before.pictures, after.pictures, strict=True) if p != q]
+        changed = [p.page for p, q in zip(before.pictures, after.pictures, strict=True) if p != q]
         raise ReleaseError(f"a second reader sees other pictures on pages {changed}")
     return report
 

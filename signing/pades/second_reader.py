@@ -1,6 +1,7 @@
 """A second opinion on a document: what pdfium, which shares no code with our reader, sees in it."""
 
 import ctypes
+import hashlib
 import io
 import mmap
 from collections.abc import Iterator
@@ -27,13 +28,25 @@ class SeenSignature:
 
 
 @dataclass(frozen=True, slots=True)
+class Picture:
+    """How a page looks."""
+
+    page: int
+    """Its number, from 1."""
+    width: int
+    height: int
+    sha256: bytes
+    """Of its grey pixels."""
+
+
+@dataclass(frozen=True, slots=True)
 class View:
     """A document as the second reader sees it."""
 
     pages: int
     signatures: tuple[SeenSignature, ...]
-    pictures: tuple[tuple[int, int, int, bytes], ...]
-    """Page number, width, height and grey pixels of some pages."""
+    pictures: tuple["Picture", ...]
+    """Some pages: the first, the last and evenly spread ones between."""
 
 
 class Joined(io.RawIOBase):
@@ -98,6 +111,43 @@ def look(stream: BinaryIO, *, draw: bool) -> View:
         raise SecondReaderError(f"the second reader cannot read the document: {error}") from error
 
 
+def loses_nothing(original: bytes, rewritten: bytes) -> bool:
+    """Tell whether every page that pdfium can draw in the original is there, unchanged, in the rewritten document.
+
+    Long documents are sampled. Where pdfium cannot open the original at all, there is nothing to contradict.
+
+    Raises:
+        SecondReaderError: pdfium cannot open the rewritten document.
+    """
+    try:
+        with _opened(io.BytesIO(original)) as before:
+            try:
+                with _opened(io.BytesIO(rewritten)) as after:
+                    return _keeps(before, after)
+            except pypdfium2.PdfiumError as error:
+                raise SecondReaderError(f"the second reader cannot read the rewritten document: {error}") from error
+    except pypdfium2.PdfiumError:
+        return True
+
+
+def _keeps(before: pypdfium2.PdfDocument, after: pypdfium2.PdfDocument) -> bool:
+    surplus = range(len(after), min(len(before), len(after) + LIMITS.compared_pages))
+    if any(_drawn(before, index) is not None for index in surplus):
+        return False
+    for index in _sample(min(len(before), len(after))):
+        picture = _drawn(before, index)
+        if picture is not None and picture != _drawn(after, index):
+            return False
+    return True
+
+
+def _drawn(document: pypdfium2.PdfDocument, index: int) -> Picture | None:
+    try:
+        return _picture(document, index)
+    except pypdfium2.PdfiumError:
+        return None
+
+
 def resave(original: bytes) -> bytes:
     """Return the document as pdfium writes it anew, for damage that qpdf cannot read.
 
@@ -156,7 +206,7 @@ def _sample(pages: int) -> list[int]:
     return sorted({round(step * (pages - 1) / (most - 1)) for step in range(most)})
 
 
-def _picture(document: pypdfium2.PdfDocument, index: int) -> tuple[int, int, int, bytes]:
+def _picture(document: pypdfium2.PdfDocument, index: int) -> Picture:
     page = document[index]
     try:
         width, height = page.get_size()
@@ -164,7 +214,7 @@ def _picture(document: pypdfium2.PdfDocument, index: int) -> tuple[int, int, int
         scale = min(2.0, (LIMITS.compared_pixels / area) ** 0.5)
         bitmap = page.render(scale=scale, grayscale=True, may_draw_forms=False)
         try:
-            return index + 1, bitmap.width, bitmap.height, bytes(bitmap.buffer)
+            return Picture(index + 1, bitmap.width, bitmap.height, hashlib.sha256(bitmap.buffer).digest())
         finally:
             bitmap.close()
     finally:

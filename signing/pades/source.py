@@ -46,6 +46,8 @@ READ_ERRORS = (
 
 _CHUNK = 1024 * 1024
 _HEADER_WINDOW = 1024
+_MOST_OBJECTS_OF_READERS = 8_388_607
+"""What readers support (ISO 32000-1, annex C); beyond it some see nothing of an update."""
 _SIGNING_RIGHTS = (StandardPermissions.ALLOW_ANNOTS_FORM_FILLING, StandardPermissions.ALLOW_FORM_FILLING)
 
 
@@ -78,7 +80,10 @@ class PdfSource:
         _check_header(stream, self.size)
         try:
             self.reader = PdfFileReader(stream, strict=True)
-            if int(self.reader.trailer["/Size"]) > LIMITS.document_objects:
+            objects = int(self.reader.trailer["/Size"])
+            if objects > _MOST_OBJECTS_OF_READERS:
+                raise DocumentDamagedError(f"the cross-reference table claims {objects} objects")
+            if objects > LIMITS.document_objects:
                 raise DocumentTooLargeError(f"the document has more than {LIMITS.document_objects} objects")
             self.may_be_filled_in = _unlock(self.reader)
             self.root: generic.DictionaryObject = self.reader.root
@@ -152,6 +157,7 @@ class PdfSource:
         return digest.digest()
 
     def _walk_pages(self) -> Iterator[generic.IndirectObject]:
+        pages = 0
         seen: set[tuple[int, int]] = set()
         pending: list[tuple[generic.IndirectObject, int]] = [(self.root.raw_get("/Pages"), 0)]
         while pending:
@@ -160,19 +166,20 @@ class PdfSource:
                 raise DocumentTooLargeError("the page tree is nested too deeply")
             if not isinstance(reference, generic.IndirectObject):
                 raise DocumentDamagedError("a page is not an indirect object")
-            key = (reference.idnum, reference.generation)
-            if key in seen:
-                raise DocumentDamagedError("the page tree has a loop or names a page twice")
-            seen.add(key)
             node = reference.get_object()
             if not isinstance(node, generic.DictionaryObject):
                 raise DocumentDamagedError("the page tree names an object that is no page")
             kids = entry(node, "/Kids")
             if kids is None:
-                if len(seen) > LIMITS.document_pages:
+                pages += 1
+                if pages > LIMITS.document_pages:
                     raise DocumentTooLargeError(f"the document has more than {LIMITS.document_pages} pages")
                 yield reference
             else:
+                key = (reference.idnum, reference.generation)
+                if key in seen:
+                    raise DocumentDamagedError("the page tree has a loop")
+                seen.add(key)
                 pending.extend((kid, depth + 1) for kid in reversed(references(kids)))
 
 
@@ -236,7 +243,7 @@ def _check_header(stream: BinaryIO, size: int) -> None:
 
 def _unlock(reader: PdfFileReader) -> bool:
     """Open an encrypted document with the empty password; tell whether filling in and signing are allowed."""
-    if not reader.encrypted:
+    if "/Encrypt" not in reader.trailer:
         return True
     try:
         result = reader.decrypt("")

@@ -136,7 +136,9 @@ class Line:
             )
             report = None
             if release_check:
-                report = release(admission.stream, output, profile.level, self.anchors, clock=clock)
+                report = release(
+                    admission.stream, output, profile.level, self.anchors, clock=clock, before=admission.view
+                )
             return Signed(output.getvalue(), prepared, finished, admission, report)
 
         return self.run(work)
