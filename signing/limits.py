@@ -20,6 +20,8 @@ class Limits:
     """Most form fields that are walked."""
     image_pixels: int = 1_000_000_000
     """Largest image, in pixels."""
+    stream_bytes: int = 64 * 1024 * 1024
+    """Largest content that one stream, images apart, may expand to, in octets."""
     rewritten_bytes: int = 200 * 1024 * 1024
     """Largest result of a rewrite, in octets."""
     signatures: int = 200

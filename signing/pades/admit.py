@@ -16,6 +16,7 @@ import pikepdf
 from signing.limits import LIMITS
 from signing.pades.revision import RevisionBuilder
 from signing.pades.second_reader import Joined, SecondReaderError, View, look, loses_nothing, resave
+from signing.pades.soundness import check_objects, findings_of, without_stream_name
 from signing.pades.source import READ_ERRORS, PdfSource, chunks
 from signing.ports import (
     DocumentDamagedError,
@@ -31,8 +32,6 @@ _SIGNATURE = re.compile(rb"/ByteRange\s*\[|/Type\s*/(?:Sig|DocTimeStamp)\b|/SubF
 _OBJECT = re.compile(rb"\d+ +\d+ +obj\b")
 _TAIL_WINDOW = 2048
 _TRIAL_ROOM = 16
-_MOST_FINDINGS = 20
-_FINDING_LENGTH = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,7 @@ class Repair:
     original_sha256: bytes
     rewritten_sha256: bytes
     findings: tuple[str, ...]
-    """What was wrong, in the words of the readers; at most 20."""
+    """What was wrong, in the words of the readers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +87,7 @@ def admit(stream: BinaryIO, *, allow_rewrite: bool = True) -> Admission:
     repair = Repair(
         original_sha256=hashlib.sha256(original).digest(),
         rewritten_sha256=hashlib.sha256(rewritten).digest(),
-        findings=tuple(text[:_FINDING_LENGTH] for text in (str(damage), *findings))[:_MOST_FINDINGS],
+        findings=(str(damage), *findings),
     )
     admission = _inspect(io.BytesIO(rewritten), repair)
     try:
@@ -106,7 +105,9 @@ def _inspect(stream: BinaryIO, repair: Repair | None) -> Admission:
     source.check_may_be_signed()
     _check_tail(source)
     if not signatures and repair is None:
-        _check_objects(stream)
+        if source.reader.xrefs.hybrid_xrefs_present:
+            raise DocumentDamagedError("old and new readers may see different documents (hybrid cross-references)")
+        check_objects(stream)
     try:
         builder = RevisionBuilder(source)
         builder.add_signature(_TRIAL_ROOM, moment=None)
@@ -123,43 +124,6 @@ def _inspect(stream: BinaryIO, repair: Repair | None) -> Admission:
     if before.pages != pages or after.pages != pages or len(after.signatures) != len(before.signatures) + 1:
         raise DocumentDamagedError("readers disagree about the document's pages or form")
     return Admission(stream, pages, signatures, repair, before)
-
-
-def _check_objects(stream: BinaryIO) -> None:
-    """Have qpdf read every object: our own reader looks only at those that it needs.
-
-    Raises:
-        DocumentDamagedError: qpdf had to guess at one.
-        DocumentTooLargeError: an image exceeds a limit.
-    """
-    stream.seek(0)
-    try:
-        with pikepdf.open(stream, suppress_warnings=True) as pdf:
-            for item in pdf.objects:
-                if isinstance(item, pikepdf.Stream) and item.get("/Subtype") == "/Image":
-                    _check_image(item)
-            findings = _findings(pdf)
-    except DocumentError:
-        raise
-    except (pikepdf.PdfError, *READ_ERRORS) as error:
-        raise DocumentDamagedError(f"the document is damaged: {_without_stream_name(str(error))}") from error
-    if findings:
-        raise DocumentDamagedError(f"the document is damaged: {'; '.join(findings)}")
-
-
-def _check_image(image: pikepdf.Stream) -> None:
-    width, height = image.get("/Width", 0), image.get("/Height", 0)
-    if isinstance(width, int) and isinstance(height, int) and width * height > LIMITS.image_pixels:
-        raise DocumentTooLargeError(f"an image of {width} by {height} pixels is larger than {LIMITS.image_pixels}")
-
-
-def _findings(pdf: pikepdf.Pdf) -> list[str]:
-    return [_without_stream_name(str(warning))[:_FINDING_LENGTH] for warning in pdf.get_warnings()][:_MOST_FINDINGS]
-
-
-def _without_stream_name(message: str) -> str:
-    """Leave out the name that qpdf gives a stream that has none."""
-    return re.sub(r"^stream <[^>]*>:? *|^\S*\.pdf:? *", "", message)
 
 
 def _check_tail(source: PdfSource) -> None:
@@ -213,14 +177,14 @@ def _rewrite_with_qpdf(original: bytes) -> tuple[bytes, list[str]]:
             if "/Size" not in pdf.trailer:
                 pdf.trailer["/Size"] = len(pdf.objects) + 1  # qpdf corrects it, but does not add it
             pdf.save(output, encryption=pdf.is_encrypted, fix_metadata_version=False, compress_streams=False)
-            findings = _findings(pdf)
+            findings = findings_of(pdf)
     except DocumentError:
         raise
     except pikepdf.PasswordError as error:
         raise DocumentEncryptedError("the document needs a password to be opened") from error
     except (pikepdf.PdfError, *READ_ERRORS) as error:
         raise DocumentDamagedError(
-            f"the document is damaged beyond repair: {_without_stream_name(str(error))}"
+            f"the document is damaged beyond repair: {without_stream_name(str(error))}"
         ) from error
     if output.tell() > LIMITS.rewritten_bytes:
         raise DocumentTooLargeError(f"the rewritten document is larger than {LIMITS.rewritten_bytes} octets")
