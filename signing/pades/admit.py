@@ -91,7 +91,7 @@ def admit(stream: BinaryIO, *, allow_rewrite: bool = True) -> Admission:
     )
     admission = _inspect(io.BytesIO(rewritten), repair)
     try:
-        if loses_nothing(original, rewritten):
+        if _pages(original) in (None, admission.pages) and loses_nothing(original, rewritten):
             return admission
     except SecondReaderError as error:
         raise DocumentDamagedError(str(error)) from error
@@ -141,6 +141,14 @@ def _read(stream: BinaryIO) -> bytes:
     if size > LIMITS.document_bytes:
         raise DocumentTooLargeError(f"the document is larger than {LIMITS.document_bytes} octets")
     return b"".join(bytes(chunk) for chunk in chunks(stream, size)) if size else b""
+
+
+def _pages(original: bytes) -> int | None:
+    """Count the pages where our strict reader can."""
+    try:
+        return PdfSource(io.BytesIO(original)).count_pages()
+    except DocumentError:
+        return None
 
 
 def _opens_without_password(original: bytes) -> bool:

@@ -41,6 +41,7 @@ OTHERWISE: Mapping[str, tuple[Expectation, str]] = MappingProxyType(
                 "stream_no_line_end",
                 "dictionary_unbalanced",
                 "string_unbalanced",
+                "hybrid_xref_one_section",
             ),
             ("refused", _READERS_DISAGREE),
         ),
