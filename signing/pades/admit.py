@@ -176,6 +176,8 @@ def _rewrite_with_qpdf(original: bytes) -> tuple[bytes, list[str]]:
     output = io.BytesIO()
     try:
         with pikepdf.open(io.BytesIO(original), suppress_warnings=True) as pdf:
+            if pdf.is_encrypted and not pdf.user_password_matched:
+                raise DocumentEncryptedError("the document needs a password to be opened")
             if len(pdf.objects) > LIMITS.document_objects:
                 raise DocumentTooLargeError(f"the document has more than {LIMITS.document_objects} objects")
             if any(isinstance(o, pikepdf.Dictionary) and "/ByteRange" in o for o in pdf.objects):

@@ -188,23 +188,18 @@ def walk_signature_fields(root: generic.DictionaryObject) -> Iterator[SignatureF
 
     Raises:
         DocumentTooLargeError: there are too many fields.
-        DocumentDamagedError: a field is among its own children.
     """
     form = entry(root, "/AcroForm")
     if not isinstance(form, generic.DictionaryObject):
         return
     seen: set[tuple[int, int]] = set()
-    above: tuple[tuple[int, int], ...] = ()
-    pending = [(field, "", None, None, above) for field in reversed(references(entry(form, "/Fields")))]
+    pending = [(field, "", None, None) for field in reversed(references(entry(form, "/Fields")))]
     while pending:
-        reference, prefix, kind, lock, above = pending.pop()
+        reference, prefix, kind, lock = pending.pop()
         if isinstance(reference, generic.IndirectObject):
             key = (reference.idnum, reference.generation)
-            if key in above:
-                raise DocumentDamagedError("the form has a loop")
             if key in seen:
                 continue
-            above = (*above, key)
             seen.add(key)
             if len(seen) > LIMITS.form_fields:
                 raise DocumentTooLargeError(f"the form has more than {LIMITS.form_fields} fields")
@@ -220,7 +215,7 @@ def walk_signature_fields(root: generic.DictionaryObject) -> Iterator[SignatureF
         value = entry(field, "/V") if kind == "/Sig" else None
         if isinstance(value, generic.DictionaryObject):
             yield SignatureField(name, value, lock)
-        pending.extend((kid, name, kind, lock, above) for kid in reversed(references(entry(field, "/Kids"))))
+        pending.extend((kid, name, kind, lock) for kid in reversed(references(entry(field, "/Kids"))))
 
 
 def chunks(stream: BinaryIO, size: int) -> Iterator[memoryview]:

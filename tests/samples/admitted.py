@@ -55,6 +55,7 @@ OTHERWISE: Mapping[str, tuple[Expectation, str]] = MappingProxyType(
                 "contents_missing",
                 "count_negative",
                 "count_missing",
+                "form_loop",
                 "form_not_a_dictionary",
             ),
             ("signed", _NOT_NEEDED),
