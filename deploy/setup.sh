@@ -27,9 +27,12 @@ done
 if [ "${#missing[@]}" -gt 0 ]; then
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     echo "Installing Debian packages: ${missing[*]}"
-    apt-get -qq -o DPkg::Lock::Timeout=300 update
-    DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o DPkg::Lock::Timeout=300 \
-      install --no-install-recommends "${missing[@]}" >/dev/null
+    if ! { apt-get -qq -o DPkg::Lock::Timeout=300 update &&
+      DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o DPkg::Lock::Timeout=300 \
+        install --no-install-recommends "${missing[@]}" >/dev/null; }; then
+      echo "These Debian packages could not be installed: ${missing[*]} (apt-get says why above)" >&2
+      exit 1
+    fi
   else
     echo "These Debian packages are missing and only root can install them: ${missing[*]}" >&2
     echo "Run:  apt-get install --no-install-recommends ${missing[*]}" >&2
@@ -42,8 +45,14 @@ lock=requirements/$group.txt
 stamp=.venv/.installed-$(cat "$lock" pyproject.toml | sha256sum | cut -c1-16)
 if [ -e "$stamp" ] || { [ "$group" = runtime ] && [ -e .venv/.dev ]  && [ .venv/.dev -nt "$lock" ]; }; then exit 0; fi
 
-command -v python3 >/dev/null || { echo "python3 is missing: apt-get install python3 python3-venv" >&2; exit 1; }
-[ -x .venv/bin/python ] || python3 -m venv .venv
+if ! python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+  echo "Python 3.11 or later is missing: apt-get install python3 python3-venv" >&2
+  exit 1
+fi
+if ! [ -x .venv/bin/pip ] && ! python3 -m venv .venv >/dev/null; then
+  echo "The virtual environment could not be made: apt-get install python3-venv" >&2
+  exit 1
+fi
 .venv/bin/pip install -q --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
 export UV_PYTHON_DOWNLOADS=never UV_SYSTEM_CERTS=1 VIRTUAL_ENV=$PWD/.venv
 echo "Installing Python packages ($lock)"

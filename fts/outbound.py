@@ -208,16 +208,27 @@ async def _public_address(host: str, port: int) -> str:
     return addresses[0]
 
 
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
+_NOT_PUBLIC = (
+    ipaddress.IPv6Network("3fff::/20"),  # documentation (RFC 9637), not known to every version of `ipaddress`
+    ipaddress.IPv4Network("192.88.99.0/24"),  # 6to4 relays (RFC 7526)
+)
+
+
 def is_public(address: str) -> bool:
     """Tell whether an address is one of the public network; addresses embedded in IPv6 count as themselves."""
     parsed = ipaddress.ip_address(address.split("%", maxsplit=1)[0])
     if isinstance(parsed, ipaddress.IPv6Address):
         embedded = parsed.ipv4_mapped or parsed.sixtofour or (parsed.teredo or (None, None))[1]
+        if parsed in _NAT64:
+            embedded = ipaddress.IPv4Address(int(parsed) & 0xFFFFFFFF)
         if embedded is not None:
             return is_public(str(embedded))
-        if parsed in ipaddress.ip_network("64:ff9b::/96"):
-            return is_public(str(ipaddress.IPv4Address(int(parsed) & 0xFFFFFFFF)))
-    return parsed.is_global and not parsed.is_multicast
+        if parsed not in _GLOBAL_UNICAST:
+            return False
+    known_otherwise = any(parsed.version == network.version and parsed in network for network in _NOT_PUBLIC)
+    return parsed.is_global and not parsed.is_multicast and not known_otherwise
 
 
 _CORE_ERRORS = (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, httpcore.UnsupportedProtocol)

@@ -10,11 +10,20 @@ from urllib.parse import urlsplit
 from deploy.demo_pki.asgi import ASGIApp
 from deploy.demo_pki.pki import DemoPki, choose_base_url
 from deploy.demo_pki.server import DemoPkiApp, DemoServer
+from timestamping.authority.app import TimestampingApp
+from timestamping.authority.authority import Authority
+from timestamping.authority.factory import SoftwareTsuKey, TokenFactory
+
+TIMESTAMP_POLICY = "2.25.146340631554970332542608013961860758399"
+"""Policy of the demo's timestamps: an identifier made from a UUID (ITU-T X.667), under which nothing is promised."""
 
 
-def timestamping_application(pki: DemoPki) -> ASGIApp | None:  # noqa: ARG001 - the hook's contract
-    """Return the timestamping authority to serve at /tsa, or None while there is none to wire."""
-    return None
+def timestamping_application(pki: DemoPki) -> ASGIApp:
+    """Return the timestamping authority to serve at /tsa, with the PKI's own unit."""
+    tsu = pki.tsu
+    issuers = tuple(issuer for issuer in tsu.chain if issuer.issuer != issuer.subject)
+    factory = TokenFactory(SoftwareTsuKey(tsu.key), tsu.certificate, issuers, policy=TIMESTAMP_POLICY)
+    return TimestampingApp(Authority(factory, pki.clock))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -29,7 +38,9 @@ def main(arguments: list[str] | None = None) -> int:
     create.add_argument(
         "--base-url", help="where it will be served, baked into the certificates (default: a free loopback port)"
     )
-    serve = commands.add_parser("serve", help="serve OCSP, CRLs and CA certificates until SIGINT or SIGTERM")
+    serve = commands.add_parser(
+        "serve", help="serve OCSP, CRLs, CA certificates and timestamps until SIGINT or SIGTERM"
+    )
     serve.add_argument("directory", type=Path, metavar="DIR", help="directory that `create` made")
     options = parser.parse_args(arguments)
     try:

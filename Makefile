@@ -1,0 +1,53 @@
+# `make` lists the targets. Every target sets up what it needs; only python3, venv, make and git must be there.
+.DEFAULT_GOAL := help
+.PHONY: help demo sign verify test check format bench samples clean runtime dev
+
+SIGNED := var/signed
+PYTHON := .venv/bin/python
+# file names reach the recipes through the environment: the shell splits FILES at spaces and takes nothing else in it
+export FILES DIR FILES_FROM
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS='	' read -r name text; do \
+		printf '  make %-9s %s\n' "$$name" "$$text"; done
+
+demo: runtime ## make the demo PKI and card, sign three documents at PAdES LTA and verify them
+	@$(PYTHON) -m deploy.demo
+
+sign: runtime ## sign FILES="a.pdf b.pdf", the PDF files in DIR=folder or those that FILES_FROM=list names; results in var/signed
+	@$(PYTHON) -m deploy.demo_sign $${DIR:+--dir "$$DIR"} $${FILES_FROM:+--files-from "$$FILES_FROM"} -- $$FILES
+
+verify: runtime ## verify FILES="a.pdf b.pdf" with the demo's root as trust anchor
+	@if [ -z "$$FILES" ]; then echo 'Name the files: make verify FILES="$(SIGNED)/a-signed.pdf"' >&2; exit 2; fi
+	@.venv/bin/fts verify --trust $(SIGNED)/root.pem -- $$FILES
+
+test: dev check ## set up, check and run all tests
+	@.venv/bin/pytest
+
+check: dev ## lint, formatting, types, import contracts, and what must not be in the tree
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports
+	@deploy/hygiene.sh
+
+format: dev ## format the code and fix what the linter can
+	@.venv/bin/ruff check --fix-only .
+	@.venv/bin/ruff format .
+
+bench: dev ## measure speed
+	@.venv/bin/pytest -s tests/bench
+
+samples: dev ## write the sample PDFs of the tests to var/samples
+	@$(PYTHON) -m tests.samples var/samples
+
+clean: ## remove the demo, signed files, samples and caches (the virtual environment and tools stay)
+	@rm -rf var/demo var/demo-documents $(SIGNED) var/samples
+	@rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+
+runtime:
+	@deploy/setup.sh runtime
+
+dev:
+	@deploy/setup.sh dev

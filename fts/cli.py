@@ -1,0 +1,212 @@
+"""The command line: `fts sign`, `fts verify` and `fts certificates`.
+
+Exit status: 0 done (for `verify`: every file is valid), 1 refused, 2 wrong use, 130 interrupted. A refusal is two lines
+on standard error: `CODE: message` and `Remedy: what to do`. Results go to standard output.
+"""
+
+import json
+from collections.abc import Callable
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import Annotated, NoReturn, TypeVar
+from urllib.parse import urlsplit
+
+import typer
+from rich.console import Console
+
+from fts import commands
+from fts.card_view import choices_json, show_choices
+from fts.errors import CODED_ERRORS, RefusalError, refusal_of
+from fts.settings import Settings
+from fts.signing_job import Signed, SigningOrder, check_destination
+from fts.terminal import check_terminal, printable
+from fts.trust_files import load_trust_files
+from fts.verify_json import Json
+from fts.verify_view import show, utc
+from signing.eid.pkcs11 import Pkcs11Card
+from signing.ports import Level, Profile
+from timestamping.algorithms import DigestAlgorithm
+
+T = TypeVar("T")
+
+REFUSED = 1
+WRONG_USE = 2
+INTERRUPTED = 130
+
+application = typer.Typer(
+    name="fts",
+    help="Electronic signatures in PDF documents (PAdES), made with a card and verified offline.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class ProfileName(StrEnum):
+    """Baseline profiles of ETSI EN 319 142-1."""
+
+    PADES_B = "PADES_B"
+    PADES_T = "PADES_T"
+    PADES_LT = "PADES_LT"
+    PADES_LTA = "PADES_LTA"
+
+    @property
+    def level(self) -> Level:
+        """The level that the profile reaches."""
+        return Level(self.value.removeprefix("PADES_"))
+
+
+Module = Annotated[Path, typer.Option("--module", help="PKCS#11 module of the card (a shared library).")]
+Token = Annotated[str | None, typer.Option("--token", help="Label of the token, where several cards are present.")]
+Trust = Annotated[
+    list[Path],
+    typer.Option("--trust", help="Certificate of a trusted root, PEM or DER; repeat it for several files."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+@application.command("sign")
+def sign_command(
+    document: Annotated[Path, typer.Argument(metavar="IN.pdf", help="The document; it is never changed.")],
+    destination: Annotated[Path, typer.Argument(metavar="OUT.pdf", help="Where the signed document goes.")],
+    module: Module,
+    trust: Trust,
+    profile: Annotated[ProfileName, typer.Option(help="What is made.")] = ProfileName.PADES_LTA,
+    digest: Annotated[DigestAlgorithm, typer.Option(help="Digest of the signature.")] = DigestAlgorithm.SHA256,
+    archive_digest: Annotated[
+        DigestAlgorithm, typer.Option(help="Digest of the archive timestamp.")
+    ] = DigestAlgorithm.SHA256,
+    pss: Annotated[bool, typer.Option("--pss", help="RSASSA-PSS instead of PKCS#1 v1.5, with an RSA key.")] = False,
+    certificate: Annotated[
+        str | None,
+        typer.Option(help="Label of the certificate, or part of its label or subject; needed where several can sign."),
+    ] = None,
+    token: Token = None,
+    tsa: Annotated[
+        str | None, typer.Option(help="URL of the timestamping authority (RFC 3161); needed but for PADES_B.")
+    ] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(help="URL whose host and port may be asked although internal: http://127.0.0.1:PORT; repeatable."),
+    ] = None,
+    no_repair: Annotated[
+        bool, typer.Option("--no-repair", help="Refuse a damaged document instead of rewriting it first.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace OUT.pdf if it exists.")] = False,
+    pin_stdin: Annotated[
+        bool, typer.Option("--pin-stdin", help="Read the PIN from the first line of standard input, without asking.")
+    ] = False,
+) -> None:
+    """Sign a PDF with a card. The PIN is asked on the terminal, for each signature anew."""
+    if profile is not ProfileName.PADES_B and tsa is None:
+        _fail(
+            RefusalError("TSA_MISSING", f"{profile} needs a timestamping authority", "Give its URL: --tsa."), WRONG_USE
+        )
+    for url in (*(allow_host or ()), *([tsa] if tsa else [])):
+        _refused_as(WRONG_USE, partial(_check_url, url))
+    if not pin_stdin:
+        _refused_as(WRONG_USE, check_terminal)
+    settings = Settings(
+        anchors=tuple(_refused_as(WRONG_USE, partial(load_trust_files, trust))),
+        tsa_url=tsa,
+        allowed_urls=tuple(allow_host or ()),
+    )
+    order = SigningOrder(
+        document=document,
+        destination=destination,
+        profile=Profile(profile.level, digest, archive_digest, pss),
+        replace=force,
+        allow_rewrite=not no_repair,
+    )
+
+    def work() -> Signed:
+        check_destination(order)
+        card = Pkcs11Card(module, token_label=token)
+        return commands.run(commands.sign(order, settings, card, certificate, pin_stdin=pin_stdin))
+
+    try:
+        signed = _refused_as(REFUSED, work)
+    except commands.ChoiceNeededError as error:
+        show_choices(Console(stderr=True, highlight=False), error.choices)
+        _fail(RefusalError("CERTIFICATE_CHOICE", str(error), "Name one of these with --certificate."), WRONG_USE)
+    _show_signed(signed)
+
+
+@application.command("verify")
+def verify_command(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Signed PDF documents.")],
+    trust: Trust,
+    as_json: AsJson = False,
+) -> None:
+    """Verify the signatures of PDF documents offline; exit status 0 only if every document is valid."""
+    settings = Settings(tuple(_refused_as(WRONG_USE, partial(load_trust_files, trust))))
+    console = Console(highlight=False)
+    results: list[Json] = []
+    take = results.append if as_json else partial(show, console)
+    valid = _refused_as(REFUSED, lambda: commands.run(commands.verify(files, settings, take)))
+    if as_json:
+        typer.echo(json.dumps({"valid": valid, "files": results}, indent=2))
+    if not valid:
+        raise typer.Exit(REFUSED)
+
+
+@application.command("certificates")
+def certificates_command(module: Module, token: Token = None, as_json: AsJson = False) -> None:
+    """List the certificates of a card; no PIN is needed."""
+    card = Pkcs11Card(module, token_label=token)
+    choices = _refused_as(REFUSED, lambda: commands.run(commands.certificates(card)))
+    if as_json:
+        typer.echo(json.dumps(choices_json(choices), indent=2))
+    else:
+        show_choices(Console(highlight=False), choices)
+
+
+def main() -> None:
+    """Run the command line."""
+    application()
+
+
+def _refused_as(status: int, work: Callable[[], T]) -> T:
+    """Do the work; a refusal ends the program with `status`."""
+    try:
+        return work()
+    except CODED_ERRORS as error:
+        _fail(refusal_of(error), status)
+    except KeyboardInterrupt:
+        typer.echo("Stopped; no file was written.", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def _fail(refusal: RefusalError, status: int) -> NoReturn:
+    typer.echo(f"{refusal.code}: {printable(str(refusal))}", err=True)
+    typer.echo(f"Remedy: {refusal.remedy}", err=True)
+    raise typer.Exit(status)
+
+
+def _check_url(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        sound = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        sound = False
+    if not sound or not url.isascii() or not url.isprintable():
+        raise RefusalError("URL_INVALID", f"{url!r} is no URL of a server", "Give http://HOST:PORT or https://HOST.")
+
+
+def _show_signed(signed: Signed) -> None:
+    typer.echo(f"Signed: {printable(str(signed.path))}")
+    typer.echo(f"Level: PAdES baseline {signed.level}")
+    typer.echo(f"Timestamp: {utc(signed.signed_at)}" if signed.signed_at else "Timestamp: none at this level")
+    typer.echo(f"SHA-256: {signed.sha256}")
+    if signed.rewrite is not None:
+        typer.echo("The document was damaged and was rewritten before it was signed.")
+        typer.echo(f"  SHA-256 of the document as given: {signed.rewrite.original_sha256}")
+        typer.echo(f"  SHA-256 of what was signed: {signed.rewrite.rewritten_sha256}")
+        for finding in signed.rewrite.findings:
+            typer.echo(f"  Finding: {printable(finding)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,185 @@
+"""What a document process does with a document: prepare a signature, finish it, verify.
+
+Requests and answers are the JSON objects of `fts.frames`; octet strings are hexadecimal. A `prepare` keeps the
+document and its state until the `finish` that follows, or until another request.
+"""
+
+import os
+import stat
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import BinaryIO
+
+from cryptography import x509
+
+from fts.composition import Composition
+from fts.errors import RefusalError, file_refusal
+from fts.frames import Message
+from fts.settings import DocumentLimits, Settings
+from fts.verify_json import document_json
+from signing.pades.admit import Admission, Repair, admit
+from signing.pades.finish import finish
+from signing.pades.prepare import prepare
+from signing.pades.release import release
+from signing.pades.source import PdfSource
+from signing.pades.state import Prepared
+from signing.pades.verify import verify
+from signing.ports import DocumentChangedError, Level, Profile
+from timestamping.algorithms import DigestAlgorithm
+
+Announce = Callable[[str], None]
+
+
+def settings_from(message: Message) -> Settings:
+    """Return the settings that a `configure` request carries."""
+    return Settings(
+        anchors=tuple(x509.load_der_x509_certificate(bytes.fromhex(c)) for c in message["anchors"]),
+        tsa_url=message["tsa_url"],
+        allowed_urls=tuple(message["allowed_urls"]),
+        limits=DocumentLimits(**message["limits"]),
+    )
+
+
+@dataclass(slots=True)
+class _Pending:
+    """A prepared signature that waits for its value."""
+
+    files: ExitStack
+    admission: Admission
+    prepared: Prepared
+
+
+class DocumentTasks:
+    """Handles the requests of one document process, one after the other."""
+
+    def __init__(self, composition: Composition, announce: Announce) -> None:
+        self._composition = composition
+        self._announce = announce
+        self._pending: _Pending | None = None
+
+    async def handle(self, message: Message) -> Message:
+        """Answer a request: `prepare`, `finish` or `verify`.
+
+        Raises:
+            One of `fts.errors.CODED_ERRORS`: the document, the certificate or a trust service is not as it must be.
+        """
+        pending, self._pending = self._pending, None
+        match message["task"]:
+            case "prepare":
+                _close(pending)
+                return await self._prepare(message)
+            case "finish":
+                if pending is None:
+                    raise DocumentChangedError("no document is prepared")
+                try:
+                    with pending.files:
+                        return await self._finish(message, pending)
+                except OSError as error:
+                    raise file_refusal("OUTPUT_UNWRITABLE", error, "the signed document") from error
+            case "verify":
+                _close(pending)
+                return self._verify(message)
+            case task:
+                raise ValueError(f"unknown task {task!r}")
+
+    async def _prepare(self, message: Message) -> Message:
+        composition = self._composition
+        certificate, *chain = (x509.load_der_x509_certificate(bytes.fromhex(c)) for c in message["certificates"])
+        with ExitStack() as files:
+            document = files.enter_context(open_document(message["document"]))
+            self._announce("inspect")
+            admission = admit(document, allow_rewrite=message["allow_rewrite"])
+            self._announce("prepare")
+            profile = Profile(
+                Level(message["level"]),
+                DigestAlgorithm(message["digest"]),
+                DigestAlgorithm(message["archive_digest"]),
+                message["rsa_pss"],
+            )
+            prepared = await prepare(
+                PdfSource(admission.stream),
+                certificate,
+                chain,
+                profile,
+                engine=composition.engine,
+                clock=composition.clock,
+            )
+            self._pending = _Pending(files.pop_all(), admission, prepared)
+        return {"digest": prepared.digest.hex(), "repair": _repair_json(admission.repaired)}
+
+    async def _finish(self, message: Message, pending: _Pending) -> Message:
+        composition, prepared = self._composition, pending.prepared
+        document, level = pending.admission.stream, prepared.profile.level
+        composition.announce_to(self._announce)
+        with _opened_output(message["output"]) as output:
+            finished = await finish(
+                document,
+                prepared,
+                bytes.fromhex(message["signature"]),
+                output,
+                engine=composition.engine,
+                timestamps=composition.timestamps,
+                clock=composition.clock,
+            )
+            output.flush()
+            self._announce("check")
+            report = release(document, output, level, composition.anchors, clock=composition.clock)
+            os.fsync(output.fileno())
+        return {
+            "level": finished.level,
+            "size": finished.size,
+            "sha256": report.sha256,
+            "signed_at": _time(finished.signed_at),
+            "archived_at": _time(finished.archived_at),
+        }
+
+    def _verify(self, message: Message) -> Message:
+        composition = self._composition
+        with open_document(message["document"]) as document:
+            return document_json(verify(document, composition.anchors, clock=composition.clock))
+
+
+def open_document(path: str) -> BinaryIO:
+    """Open a regular file for reading.
+
+    Raises:
+        RefusalError: FILE_NOT_FOUND or FILE_UNREADABLE.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError as error:
+        raise file_refusal("FILE_NOT_FOUND", error, Path(path).name) from error
+    except OSError as error:
+        raise file_refusal("FILE_UNREADABLE", error, Path(path).name) from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise RefusalError(
+            "FILE_UNREADABLE", f"{Path(path).name} is not a regular file", "Give the path of a PDF file."
+        )
+    return os.fdopen(descriptor, "rb")
+
+
+def _opened_output(path: str) -> BinaryIO:
+    return Path(path).open("r+b")
+
+
+def _close(pending: _Pending | None) -> None:
+    if pending is not None:
+        pending.files.close()
+
+
+def _repair_json(repair: Repair | None) -> Message | None:
+    if repair is None:
+        return None
+    return {
+        "original_sha256": repair.original_sha256.hex(),
+        "rewritten_sha256": repair.rewritten_sha256.hex(),
+        "findings": list(repair.findings),
+    }
+
+
+def _time(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()
