@@ -35,8 +35,8 @@ format: dev ## format the code and fix what the linter can
 	@.venv/bin/ruff check --fix-only .
 	@.venv/bin/ruff format .
 
-bench: dev ## measure speed
-	@.venv/bin/pytest -s tests/bench
+bench: dev ## measure signing beside EU DSS and pyHanko
+	@$(PYTHON) -m tests.bench
 
 samples: dev ## write the sample PDFs of the tests to var/samples
 	@$(PYTHON) -m tests.samples var/samples
