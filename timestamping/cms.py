@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from asn1crypto import algos, tsp
+from asn1crypto import algos, core, tsp
 from asn1crypto import cms as asn1
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -59,7 +59,7 @@ class SignerInfo:
 
 @dataclass(frozen=True, slots=True)
 class SignedData:
-    """A parsed SignedData."""
+    """A parsed SignedData; embedded certificates that cannot be read are left out."""
 
     der: bytes
     """The ContentInfo without trailing octets."""
@@ -90,9 +90,14 @@ def load_certificate(der: bytes) -> x509.Certificate:
     """Parse a certificate; parsed ones are kept, since chains repeat.
 
     Raises:
-        ValueError: the octets are no certificate that RFC 5280 knows.
+        ValueError: the octets are no certificate that RFC 5280 knows, or an extension occurs twice in it.
     """
-    return x509.load_der_x509_certificate(der)
+    try:
+        certificate = x509.load_der_x509_certificate(der)
+        _ = certificate.extensions
+    except (x509.InvalidVersion, x509.DuplicateExtension) as error:
+        raise ValueError(f"unusable certificate: {error}") from error
+    return certificate
 
 
 def parse_signed_data(data: bytes) -> SignedData:
@@ -114,7 +119,7 @@ def parse_signed_data(data: bytes) -> SignedData:
         return SignedData(
             der=info.dump(),
             content_type=encapsulated["content_type"].dotted,
-            content=None if content.contents is None else bytes(content),
+            content=None if isinstance(content, core.Void) else bytes(content),
             certificates=tuple(_certificates(signed["certificates"])),
             signer=_signer_info(signers[0]),
         )
@@ -235,8 +240,12 @@ def _ess_cert_id_v2(value: bytes) -> tuple[DigestAlgorithm, bytes]:
 
 def _certificates(choices: Sequence[asn1.CertificateChoices]) -> Iterator[x509.Certificate]:
     for choice in choices:
-        if choice.name == "certificate":
+        if choice.name != "certificate":
+            continue
+        try:
             yield load_certificate(choice.chosen.dump())
+        except ValueError:
+            continue
 
 
 def _signer_info(info: asn1.SignerInfo) -> SignerInfo:

@@ -43,7 +43,8 @@ def octet_string(value: bytes) -> bytes:
 
 def integer(value: int) -> bytes:
     """INTEGER, of any size and sign."""
-    return tlv(0x02, value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True))
+    magnitude = value if value >= 0 else ~value
+    return tlv(0x02, value.to_bytes(magnitude.bit_length() // 8 + 1, "big", signed=True))
 
 
 @lru_cache(maxsize=256)

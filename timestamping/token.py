@@ -96,7 +96,7 @@ def parse_reply(reply: bytes, request: TimestampRequest, *, party: str) -> Token
         raise TimestampRejectedError(f"{party} refused: {_reason(status)}", party=party)
     try:
         token = parse_token(outer[1].dump())
-    except IndexError as error:
+    except LookupError as error:
         raise TimestampInvalidError(f"{party} granted without a token", party=party) from error
     info = tsp.TSTInfo.load(_content(token))
     if info["nonce"].native != request.nonce:
@@ -149,6 +149,12 @@ def _check_tsu_certificate(certificate: x509.Certificate) -> None:
         usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage)
     except x509.ExtensionNotFound as error:
         raise cms.CmsError("the TSU certificate has no extended key usage") from error
+    try:
+        is_ca = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except x509.ExtensionNotFound:
+        is_ca = False
+    if is_ca:
+        raise cms.CmsError("the TSU certificate is an authority's")
     if not usage.critical or list(usage.value) != [ExtendedKeyUsageOID.TIME_STAMPING]:
         raise cms.CmsError("the TSU certificate's extended key usage is not timeStamping alone and critical")
 

@@ -60,7 +60,10 @@ def read_coverage(stream: BinaryIO, value: generic.DictionaryObject) -> Coverage
         contents = bytes.fromhex(gap[1:-1].decode("ascii"))
     except ValueError as error:
         raise CoverageError("the byte range leaves out more than a hexadecimal string") from error
-    stated = value.raw_get("/Contents", decrypt=generic.EncryptedObjAccess.RAW)
+    try:
+        stated = value.raw_get("/Contents", decrypt=generic.EncryptedObjAccess.RAW)
+    except KeyError as error:
+        raise CoverageError("there is no /Contents") from error
     if not isinstance(stated, (generic.ByteStringObject, generic.TextStringObject)):
         raise CoverageError("/Contents is no string")
     octets = stated.original_bytes if isinstance(stated, generic.TextStringObject) else bytes(stated)

@@ -4,6 +4,7 @@ The revision is made apart from the document: nothing is copied, and what stands
 """
 
 import io
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +21,7 @@ from signing.trust.validation_data import ValidationData
 _BYTE_RANGE_WIDTH = 60
 _FLAGS_PRINT_LOCKED = 4 | 128
 _SIGNATURES_EXIST_APPEND_ONLY = 3
+_PDFA_1 = re.compile(rb"pdfaid:part\s*(?:>|=\s*[\"'])\s*1\b")
 _DSS_KEYS = (("/Certs", "certificates"), ("/OCSPs", "ocsps"), ("/CRLs", "crls"))
 
 
@@ -183,24 +185,25 @@ class RevisionBuilder:
         return form
 
     def _add_field(self, value: generic.IndirectObject, kind: str) -> None:
-        writer, form = self._writer, self.add_form()
+        writer, root, form = self._writer, self._writer.root, self.add_form()
         fields = _array(form, "/Fields", writer)
         page_reference = self._source.first_page()
         page = page_reference.get_object()
-        field = writer.add_object(
-            generic.DictionaryObject(
-                {
-                    Name("/Type"): Name("/Annot"),
-                    Name("/Subtype"): Name("/Widget"),
-                    Name("/FT"): Name("/Sig"),
-                    Name("/T"): generic.pdf_string(_free_name(fields, kind)),
-                    Name("/V"): value,
-                    Name("/F"): generic.NumberObject(_FLAGS_PRINT_LOCKED),
-                    Name("/Rect"): generic.ArrayObject([generic.NumberObject(0)] * 4),
-                    Name("/P"): page_reference,
-                }
-            )
+        widget = generic.DictionaryObject(
+            {
+                Name("/Type"): Name("/Annot"),
+                Name("/Subtype"): Name("/Widget"),
+                Name("/FT"): Name("/Sig"),
+                Name("/T"): generic.pdf_string(_free_name(fields, kind)),
+                Name("/V"): value,
+                Name("/F"): generic.NumberObject(_FLAGS_PRINT_LOCKED),
+                Name("/Rect"): generic.ArrayObject([generic.NumberObject(0)] * 4),
+                Name("/P"): page_reference,
+            }
         )
+        if _claims_pdfa_1(root):
+            widget[Name("/AP")] = generic.DictionaryObject({Name("/N"): writer.add_object(_empty_appearance())})
+        field = writer.add_object(widget)
         fields.append(field)
         writer.update_container(fields)
         if entry(form, "/SigFlags") != _SIGNATURES_EXIST_APPEND_ONLY:
@@ -219,6 +222,24 @@ class RevisionBuilder:
         for item in new:
             array.append(self._writer.add_object(generic.StreamObject(stream_data=item)))
         self._writer.update_container(array)
+
+
+def _claims_pdfa_1(root: generic.DictionaryObject) -> bool:
+    """Tell whether the document's metadata claims PDF/A-1, which wants an appearance even of invisible fields."""
+    metadata = entry(root, "/Metadata")
+    return isinstance(metadata, generic.StreamObject) and _PDFA_1.search(metadata.data) is not None
+
+
+def _empty_appearance() -> generic.StreamObject:
+    """Return an appearance that draws nothing; PDF/A-1 wants one for every field (ISO 19005-1, 6.9)."""
+    return generic.StreamObject(
+        {
+            Name("/Type"): Name("/XObject"),
+            Name("/Subtype"): Name("/Form"),
+            Name("/BBox"): generic.ArrayObject([generic.NumberObject(0)] * 4),
+        },
+        stream_data=b"",
+    )
 
 
 def _array(owner: generic.DictionaryObject, key: str, writer: IncrementalPdfFileWriter) -> generic.ArrayObject:

@@ -29,6 +29,7 @@ from timestamping.token import check_imprint, parse_token
 _SIGNATURES = ("/ETSI.CAdES.detached", "/adbe.pkcs7.detached")
 _TIMESTAMP = "/ETSI.RFC3161"
 _EOF_WINDOW = 1024
+_LINE_ENDS = (b"", b"\n", b"\r", b"\r\n")
 
 
 @dataclass(slots=True)
@@ -90,7 +91,7 @@ class _Verification:
 
     def run(self) -> None:
         signatures, archives = self._read_fields()
-        if not signatures and not archives and not self._report.problems:
+        if not self._report.signatures and not self._report.archive_timestamps:
             self._report.problems.append(Finding("NOT_SIGNED", "the document carries no signature"))
             return
         self._read_store()
@@ -188,8 +189,12 @@ class _Verification:
             message = f"{left} octets stand behind the last signature or timestamp and belong to no revision"
             self._report.problems.append(Finding("TRAILING_BYTES", message))
         self._source.stream.seek(max(0, self._source.size - _EOF_WINDOW))
-        if b"%%EOF" not in self._source.stream.read():
+        _, marker, rest = self._source.stream.read().rpartition(b"%%EOF")
+        if not marker:
             self._report.problems.append(Finding("TRUNCATED", "the end-of-file marker is missing: the file is cut off"))
+        elif left and not self._report.problems and rest not in _LINE_ENDS:
+            message = f"{len(rest)} octets stand behind the end-of-file marker and are covered by nothing"
+            self._report.problems.append(Finding("TRAILING_BYTES", message))
 
     def _check_integrity(self, signatures: list[_Signature], archives: list[_Archive]) -> None:
         wanted = [(s.coverage, s.signed.signer.digest_algorithm) for s in signatures]

@@ -56,7 +56,8 @@ class EmbeddedData:
         depth: int,
     ) -> None:
         subject = certificate.subject.rfc4514_string()
-        found = self._evidence(certificate, issuer)
+        # who is in question cannot vouch for itself
+        found = [e for e in self._evidence(certificate, issuer) if e.signer != certificate]
         if not found:
             raise OfflineError(f"no revocation data about {subject} is embedded")
         for evidence in found:
@@ -72,7 +73,7 @@ class EmbeddedData:
             newest = max(e.this_update for e in found)
             raise OfflineError(f"the revocation data about {subject} is of {newest:%Y-%m-%d %H:%M:%SZ}, too old")
         signers = [e.signer for e in current]
-        if any(s in (issuer, certificate) or needs_no_revocation(s) for s in signers):
+        if any(s == issuer or needs_no_revocation(s) for s in signers):
             return
         if depth >= LIMITS.path_length:
             raise OfflineError(f"the revocation data about {subject} is signed by a chain of responders without end")

@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import lru_cache
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
 from signing.limits import LIMITS
 
@@ -112,7 +112,7 @@ def is_issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> boo
     """Tell whether the issuer's name and key fit the certificate's issuer and signature."""
     try:
         certificate.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature):
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
         return False
     return not _unread_critical(certificate)
 
@@ -122,7 +122,7 @@ def may_issue(issuer: x509.Certificate, *, below: int) -> bool:
     """Tell whether a certificate may issue with `below` further CA certificates under it."""
     try:
         constraints = issuer.extensions.get_extension_for_class(x509.BasicConstraints).value
-    except (x509.ExtensionNotFound, ValueError):
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
         return False
     if not constraints.ca or (constraints.path_length is not None and constraints.path_length < below):
         return False

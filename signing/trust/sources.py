@@ -57,11 +57,13 @@ class RevocationSource:
         """
         attempts = 1 if not_before is None else LIMITS.fresh_attempts
         for attempt in range(1, attempts + 1):
-            evidence = await self._first(certificate, issuer, keep=False)
+            evidence, failure = await self._first(certificate, issuer, keep=False)
             if not_before is None or evidence.this_update >= not_before.replace(microsecond=0):
                 return evidence
             if attempt < attempts:
                 await asyncio.sleep(LIMITS.fresh_pause.total_seconds())
+        if failure is not None:
+            raise failure
         party = next(iter((*_ocsp_urls(certificate), *_crl_urls(certificate))))
         raise RevocationNotFreshError(
             f"{party} only has data of {evidence.this_update:%Y-%m-%d %H:%M:%SZ}, older than the signature timestamp",
@@ -74,18 +76,22 @@ class RevocationSource:
         Raises:
             RevocationError: one of its subclasses, naming the service.
         """
-        return await self._first(certificate, issuer, keep=True)
+        evidence, _ = await self._first(certificate, issuer, keep=True)
+        return evidence
 
-    async def _first(self, certificate: x509.Certificate, issuer: x509.Certificate, *, keep: bool) -> Evidence:
+    async def _first(
+        self, certificate: x509.Certificate, issuer: x509.Certificate, *, keep: bool
+    ) -> tuple[Evidence, RevocationError | None]:
+        """Return the first answer, and what went wrong before it."""
         failure: RevocationError | None = None
         for url in _ocsp_urls(certificate):
             try:
-                return await self._ocsp(url, certificate, issuer, keep=keep)
+                return await self._ocsp(url, certificate, issuer, keep=keep), failure
             except RevocationError as error:
                 failure = failure or error
         for url in _crl_urls(certificate):
             try:
-                return await self._crl(url, certificate, issuer, keep=keep)
+                return await self._crl(url, certificate, issuer, keep=keep), failure
             except RevocationError as error:
                 failure = failure or error
         if failure is not None:

@@ -11,7 +11,12 @@ from datetime import datetime
 from cryptography import x509
 
 from signing.limits import LIMITS
-from signing.ports import CertificateExpiredError, CertificateRevokedError, CertificateUntrustedError
+from signing.ports import (
+    CertificateExpiredError,
+    CertificateRevokedError,
+    CertificateUntrustedError,
+    RevocationInvalidError,
+)
 from signing.trust.path import Path, PathError, TrustAnchors, ValidityError
 from signing.trust.revocation import Evidence, needs_no_revocation
 from signing.trust.sources import RevocationSource
@@ -106,7 +111,10 @@ class ValidationDataEngine:
         _refuse_revoked(certificate, evidence)
         data.add_evidence(evidence)
         signer = evidence.signer
-        if signer in (issuer, certificate) or needs_no_revocation(signer) or depth >= LIMITS.path_length:
+        if signer == certificate:
+            party = certificate.subject.rfc4514_string()
+            raise RevocationInvalidError(f"{party} vouches for itself", party=party)
+        if signer == issuer or needs_no_revocation(signer) or depth >= LIMITS.path_length:
             return
         about_signer = await self._source.cached(signer, issuer)
         await self._add(signer, issuer, about_signer, data, depth + 1)
