@@ -33,8 +33,9 @@ SIGNER: Final = "p384"
 """The signer whose certificate signs: a key as on the current identity card."""
 TOKEN_LABEL: Final = "TEST eID"  # noqa: S105 - a name
 
-_PORTS: Final = range(18318, 18418)
+_PORTS: Final = range(20000, 32000)
 """Below the ports that systems give to outgoing connections, so that the one chosen stays free."""
+_PORT_TRIALS: Final = 100
 _PROBE_SECONDS: Final = 2.0
 _REPLY_MOST_BYTES: Final = 64 * 1024
 
@@ -115,7 +116,9 @@ def _server(pki: DemoPki) -> DemoServer:
     """Return a server for the PKI that has been found able to listen."""
     port = urlsplit(pki.base_url).port or 80
     if not _is_free(port):
-        raise DemoStackError(f"Another program uses port {port}, on which the demo serves: stop that program first.")
+        raise DemoStackError(
+            f"Another program uses port {port}, which this demo has in its certificates: stop that one."
+        )
     return DemoServer(DemoPkiApp(pki, timestamping=timestamping_application(pki)), port=port)
 
 
@@ -133,10 +136,12 @@ def _is_served(pki: DemoPki) -> bool:
 
 
 def _free_port() -> int:
-    for port in _PORTS:
+    """Choose a port at random, so that the demos of two clones do not meet."""
+    for _ in range(_PORT_TRIALS):
+        port = secrets.choice(_PORTS)
         if _is_free(port):
             return port
-    raise DemoStackError(f"No port between {_PORTS[0]} and {_PORTS[-1]} is free on {LOOPBACK}.")
+    raise DemoStackError(f"No port between {_PORTS[0]} and {_PORTS[-1]} seems to be free on {LOOPBACK}.")
 
 
 def _is_free(port: int) -> bool:

@@ -91,9 +91,8 @@ class _Verification:
 
     def run(self) -> None:
         signatures, archives = self._read_fields()
-        if not self._report.signatures and not self._report.archive_timestamps:
+        if not self._report.signatures:
             self._report.problems.append(Finding("NOT_SIGNED", "the document carries no signature"))
-            return
         self._read_store()
         self._check_end([*(s.coverage for s in signatures), *(a.coverage for a in archives)])
         self._check_integrity(signatures, archives)

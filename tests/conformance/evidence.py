@@ -49,7 +49,7 @@ class Store:
         """The CRLs that an authority signed."""
         loaded = [x509.load_der_x509_crl(der) for der in self.crls]
         key = issuer.public_key()
-        return [crl for crl in loaded if crl.issuer == issuer.subject and crl.is_signature_valid(key)]  # type: ignore[arg-type]
+        return [crl for crl in loaded if crl.issuer == issuer.subject and crl.is_signature_valid(key)]
 
 
 def read_store(data: bytes) -> Store:

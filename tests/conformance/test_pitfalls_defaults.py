@@ -224,6 +224,35 @@ def test_p09_a_malformed_store_gives_a_report(full_line: Line, archived: bytes, 
     assert report.size == len(data)
 
 
+VERSION_3, VERSION_4 = bytes.fromhex("a003020102"), bytes.fromhex("a003020103")
+"""TBSCertificate.version; there is no version 4 (RFC 5280, 4.1.2.1)."""
+
+
+@pytest.mark.parametrize("index", [0, 1], ids=["signature", "document timestamp"])
+def test_p09_certificates_of_no_version_give_a_report(full_line: Line, archived: bytes, index: int) -> None:
+    """P9 (FTS-SIG-5): a library's own exception does not leave the verification."""
+    _, start, end, _ = raw_signatures(archived)[index].byte_range
+    old, new = (version.hex().encode("ascii") for version in (VERSION_3, VERSION_4))
+    gap = archived[start:end].lower()
+    assert gap.count(old) >= 2
+    report = full_line.verify(archived[:start] + gap.replace(old, new) + archived[end:])
+    assert not report.valid
+    assert report.level is None or index == 1
+
+
+def test_p09_a_stored_certificate_of_no_version_gives_a_report(full_line: Line, archived: bytes) -> None:
+    """P9 (FTS-SIG-5): as above, in the store, whose other parts still count."""
+    store = read_store(archived)
+    at = archived.rindex(b"/DSS ") + len(b"/DSS ")
+    items = {900 + index: stream(der.replace(VERSION_3, VERSION_4)) for index, der in enumerate(store.ocsps)}
+    items |= {950 + index: stream(der.replace(VERSION_3, VERSION_4)) for index, der in enumerate(store.certificates)}
+    references = [b"".join(b"%d 0 R " % n for n in items if low <= n < low + 50) for low in (950, 900)]
+    dss = b"<< /Certs [ %s ] /OCSPs [ %s ] >>" % (references[0], references[1])
+    report = full_line.verify(update(archived, {int(archived[at:].split()[0]): dss, **items}, size=1000))
+    assert report.level is not Level.LTA
+    assert [signature.field_name for signature in report.signatures] == ["Signature1"]
+
+
 def test_p09_one_changed_octet_in_each_part_of_the_store_is_reported(full_line: Line, archived: bytes) -> None:
     """P9 (FTS-SIG-5): the archive timestamp covers the store."""
     unnoticed = []

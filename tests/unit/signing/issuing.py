@@ -196,4 +196,16 @@ def with_duplicate_extension(holder: Holder) -> Holder:
     certificate = asn1_x509.Certificate.load(holder.certificate.public_bytes(Encoding.DER))
     extensions = certificate["tbs_certificate"]["extensions"]
     extensions.append(extensions[0])
-    return Holder(holder.key, x509.load_der_x509_certificate(certificate.dump(force=True)))
+    return Holder(holder.key, x509.load_der_x509_certificate(certificate.dump()))
+
+
+def on_an_unknown_curve(holder: Holder) -> Holder:
+    """Return the holder under a certificate whose key lies on a curve that nobody knows, badly signed."""
+    known, unknown = bytes.fromhex("06082a8648ce3d030107"), bytes.fromhex("06082a8648ce3d030163")
+    encoded = holder.certificate.public_bytes(Encoding.DER)
+    assert known in encoded
+    return Holder(holder.key, x509.load_der_x509_certificate(encoded.replace(known, unknown)))
+
+
+X400_NAME = x509.UnrecognizedExtension(x509.SubjectAlternativeName.oid, bytes.fromhex("3004a3020500"))
+"""An alternative name of a kind that RFC 5280 knows and `cryptography` does not."""

@@ -9,7 +9,19 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from signing.limits import LIMITS
 from signing.trust.path import PathError, TrustAnchors, ValidityError, is_issued_by
-from tests.unit.signing.issuing import DAY, NOW, Holder, authority, issue, name, signer, usage, with_duplicate_extension
+from tests.unit.signing.issuing import (
+    DAY,
+    NOW,
+    X400_NAME,
+    Holder,
+    authority,
+    issue,
+    name,
+    on_an_unknown_curve,
+    signer,
+    usage,
+    with_duplicate_extension,
+)
 
 
 @pytest.fixture(scope="module")
@@ -238,5 +250,22 @@ def test_foreign_certificate_with_an_extension_twice(root: Holder) -> None:
     middle = authority("Middle", root)
     leaf = signer("Leaf", middle)
     pool = certificates(with_duplicate_extension(middle), middle)
+    path = TrustAnchors(certificates(root)).path(leaf.certificate, pool, NOW)
+    assert list(path.certificates) == certificates(leaf, middle, root)
+
+
+@pytest.mark.xfail(strict=True, reason="x509.UnsupportedGeneralNameType of cryptography leaves TrustAnchors.path")
+def test_foreign_certificate_with_an_x400_name(root: Holder) -> None:
+    middle = authority("Middle", root)
+    leaf = signer("Leaf", middle)
+    odd = authority("Middle", key=middle.key, extensions=[(X400_NAME, False)])
+    path = TrustAnchors(certificates(root)).path(leaf.certificate, certificates(odd, middle), NOW)
+    assert list(path.certificates) == certificates(leaf, middle, root)
+
+
+def test_foreign_certificate_on_an_unknown_curve(root: Holder) -> None:
+    middle = authority("Middle", root)
+    leaf = signer("Leaf", middle)
+    pool = certificates(on_an_unknown_curve(middle), middle)
     path = TrustAnchors(certificates(root)).path(leaf.certificate, pool, NOW)
     assert list(path.certificates) == certificates(leaf, middle, root)

@@ -11,7 +11,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.unit.signing.issuing import DAY, issue, usage
+from tests.unit.signing.issuing import DAY, issue, on_an_unknown_curve, usage
 from tests.unit.timestamping.units import (
     EKU,
     MOMENT,
@@ -304,3 +304,9 @@ def test_one_changed_octet_of_a_reply(at: int, change: int) -> None:
     except TimestampError:
         return
     assert (token.imprint, token.gen_time, token.tsu_certificate) == (bytes(32), MOMENT, TSU.certificate)
+
+
+@pytest.mark.xfail(strict=True, reason="UnsupportedAlgorithm of cryptography, no ValueError, leaves parse_token")
+def test_unit_on_an_unknown_curve() -> None:
+    with pytest.raises(TimestampInvalidError):
+        parse_token(signed_data(on_an_unknown_curve(TSU), tst_info()))
