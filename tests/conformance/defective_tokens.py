@@ -134,6 +134,8 @@ def _token(parts: Parts) -> bytes:
 
 
 def _sequence(content: bytes) -> bytes:
-    return b"\x30\x82" + len(content).to_bytes(2, "big") + content if len(content) > 255 else (
-        b"\x30" + bytes((len(content),)) + content
+    return (
+        b"\x30\x82" + len(content).to_bytes(2, "big") + content
+        if len(content) > 255
+        else (b"\x30" + bytes((len(content),)) + content)
     )
