@@ -126,7 +126,9 @@ class DocumentTasks:
             )
             output.flush()
             self._announce("check")
-            report = release(document, output, level, composition.anchors, clock=composition.clock)
+            report = release(
+                document, output, level, composition.anchors, clock=composition.clock, before=pending.admission.view
+            )
             os.fsync(output.fileno())
         return {
             "level": finished.level,
