@@ -7,7 +7,7 @@ from functools import lru_cache
 from asn1crypto import algos, core, tsp
 from asn1crypto import cms as asn1
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 from cryptography.hazmat.primitives.serialization import Encoding
 
@@ -94,8 +94,8 @@ def load_certificate(der: bytes) -> x509.Certificate:
     """
     try:
         certificate = x509.load_der_x509_certificate(der)
-        _ = certificate.extensions
-    except (x509.InvalidVersion, x509.DuplicateExtension) as error:
+        _ = certificate.extensions, certificate.subject, certificate.issuer
+    except (x509.InvalidVersion, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
         raise ValueError(f"unusable certificate: {error}") from error
     return certificate
 
@@ -193,7 +193,10 @@ def check_signature_value(
         CmsError: the value is wrong, or key and algorithm do not fit.
     """
     algorithm = signature_algorithm["algorithm"].native
-    key = certificate.public_key()
+    try:
+        key = certificate.public_key()
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise CmsError(f"the signer's key cannot be used: {error}") from error
     primitive = digest_algorithm.primitive
     try:
         if isinstance(key, ec.EllipticCurvePublicKey) and algorithm.endswith("_ecdsa"):

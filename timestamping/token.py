@@ -139,7 +139,7 @@ def _check_info(info: tsp.TSTInfo, certificate: x509.Certificate, gen_time: date
     if (
         tsa.native is not None
         and tsa.name == "directory_name"
-        and tsa.chosen.dump() != certificate.subject.public_bytes()
+        and tsa.chosen.untag().dump() != certificate.subject.public_bytes()
     ):
         raise cms.CmsError("the tsa name differs from the TSU certificate's subject")
 

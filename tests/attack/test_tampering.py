@@ -5,7 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from asn1crypto import cms as asn1
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pyhanko.pdf_utils import generic
@@ -20,6 +22,7 @@ from tests.attack.editing import (
     ARCHIVE,
     SIGNATURE,
     byte_range,
+    edit_cms,
     edit_contents,
     first_page,
     named,
@@ -32,6 +35,15 @@ from tests.attack.material import Material
 from tests.attack.tampering import DROPPED, DSS_BLIND, DSS_HALF_BLIND, STORE_COUNTS, VECTORS
 from tests.oracles.oracle import Oracle
 from tests.samples.signed import certified, signer_credential
+from tests.unit.signing.issuing import (
+    X400_NAME,
+    Holder,
+    authority,
+    issue,
+    on_an_unknown_curve,
+    with_duplicate_extension,
+    with_malformed_subject,
+)
 from timestamping.clock import utc_now
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:pyhanko.*")
@@ -123,6 +135,33 @@ def test_certificate_of_an_unknown_version(which: int, material: Material) -> No
 
     report = material.line.verify(edit_contents(material.lta, which, change))
     assert not report.valid
+
+
+def encoded(holder: Holder) -> bytes:
+    return holder.certificate.public_bytes(Encoding.DER)
+
+
+MALFORMED_USAGE = x509.UnrecognizedExtension(x509.KeyUsage.oid, b"\xff")
+HOSTILE: dict[str, Callable[[Holder], bytes]] = {
+    "extension twice": lambda h: encoded(with_duplicate_extension(h)),
+    "unknown curve": lambda h: encoded(on_an_unknown_curve(h)),
+    "malformed subject": lambda h: encoded(with_malformed_subject(h)),
+    "unknown version": lambda h: encoded(h).replace(CERTIFICATE_VERSION, CERTIFICATE_VERSION[:-1] + b"\x09"),
+    "X.400 name": lambda h: encoded(issue("X.400", h, extensions=[(X400_NAME, False)])),
+    "malformed extension": lambda h: encoded(issue("Usage", h, extensions=[(MALFORMED_USAGE, True)])),
+}
+
+
+@pytest.mark.parametrize("make", HOSTILE.values(), ids=HOSTILE)
+def test_hostile_certificate_beside_the_signers(make: Callable[[Holder], bytes], material: Material) -> None:
+    """Nobody signs which certificates lie in a CMS: one that cannot be read must not hide what is to be said."""
+    hostile = make(authority("Somebody"))
+
+    def change(data: asn1.SignedData) -> None:
+        data["certificates"].append(asn1.CertificateChoices.load(hostile))
+
+    report = material.line.verify(edit_cms(material.t, SIGNATURE, change))
+    assert (report.valid, report.level) == (True, Level.T)
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -18,6 +18,8 @@ from tests.support.line import POLICY
 from timestamping.clock import utc_now
 
 SHA1, SHA256 = "sha1", "sha256"
+EXTENSION: dict[str, object] = {"extn_id": "2.25.1", "critical": False, "extn_value": b"\5\0"}
+"""An extension that nobody knows."""
 
 
 @dataclass
@@ -134,8 +136,4 @@ def _token(parts: Parts) -> bytes:
 
 
 def _sequence(content: bytes) -> bytes:
-    return (
-        b"\x30\x82" + len(content).to_bytes(2, "big") + content
-        if len(content) > 255
-        else (b"\x30" + bytes((len(content),)) + content)
-    )
+    return core.Sequence(contents=content).dump()  # type: ignore[no-any-return]

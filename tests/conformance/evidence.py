@@ -7,6 +7,7 @@ from datetime import datetime
 import pikepdf
 from asn1crypto import cms, tsp
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509 import ocsp
 
 from tests.conformance.raw_pdf import raw_signatures, signature_timestamps
@@ -47,8 +48,9 @@ class Store:
 
     def crls_of(self, issuer: x509.Certificate) -> list[x509.CertificateRevocationList]:
         """The CRLs that an authority signed."""
-        loaded = [x509.load_der_x509_crl(der) for der in self.crls]
         key = issuer.public_key()
+        assert isinstance(key, ec.EllipticCurvePublicKey)
+        loaded = [x509.load_der_x509_crl(der) for der in self.crls]
         return [crl for crl in loaded if crl.issuer == issuer.subject and crl.is_signature_valid(key)]
 
 

@@ -209,3 +209,12 @@ def on_an_unknown_curve(holder: Holder) -> Holder:
 
 X400_NAME = x509.UnrecognizedExtension(x509.SubjectAlternativeName.oid, bytes.fromhex("3004a3020500"))
 """An alternative name of a kind that RFC 5280 knows and `cryptography` does not."""
+
+
+def with_malformed_subject(holder: Holder) -> Holder:
+    """Return the holder under a certificate whose subject is no name; parsers notice only when asked for it."""
+    encoded = holder.certificate.public_bytes(Encoding.DER)
+    subject = holder.certificate.subject.public_bytes()
+    at = encoded.rindex(subject)
+    broken = subject.replace(b"\x0c", b"\x0d", 1)
+    return Holder(holder.key, x509.load_der_x509_certificate(encoded[:at] + broken + encoded[at + len(subject) :]))

@@ -21,6 +21,7 @@ from tests.unit.signing.issuing import (
     signer,
     usage,
     with_duplicate_extension,
+    with_malformed_subject,
 )
 
 
@@ -267,5 +268,14 @@ def test_foreign_certificate_on_an_unknown_curve(root: Holder) -> None:
     middle = authority("Middle", root)
     leaf = signer("Leaf", middle)
     pool = certificates(on_an_unknown_curve(middle), middle)
+    path = TrustAnchors(certificates(root)).path(leaf.certificate, pool, NOW)
+    assert list(path.certificates) == certificates(leaf, middle, root)
+
+
+@pytest.mark.xfail(strict=True, reason="the ValueError of a malformed subject, no PathError, leaves TrustAnchors.path")
+def test_foreign_certificate_with_a_malformed_subject(root: Holder) -> None:
+    middle = authority("Middle", root)
+    leaf = signer("Leaf", middle)
+    pool = certificates(with_malformed_subject(middle), middle)
     path = TrustAnchors(certificates(root)).path(leaf.certificate, pool, NOW)
     assert list(path.certificates) == certificates(leaf, middle, root)

@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import TypeVar
 
 import httpx
@@ -99,7 +100,8 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     async def pause(seconds: float) -> None:
         taken.append(seconds)
 
-    monkeypatch.setattr(asyncio, "sleep", pause)
+    # only there: servers of other tests sleep in threads of this process
+    monkeypatch.setattr("signing.trust.sources.asyncio", SimpleNamespace(sleep=pause))
     return taken
 
 
