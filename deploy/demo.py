@@ -2,7 +2,6 @@
 
 import argparse
 import sys
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -10,7 +9,7 @@ from cryptography import x509
 from rich.console import Console
 
 from deploy.demo_documents import demo_documents
-from deploy.demo_sign import DEMO, REPOSITORY, SIGNED, sign_files
+from deploy.demo_sign import DEMO, REPOSITORY, SIGNED, say, sign_files
 from deploy.demo_stack import DemoStackError
 from deploy.demo_token import DemoTokenError
 from fts.commands import run, verify
@@ -62,7 +61,7 @@ def _demonstrate(console: Console) -> int:
     files = _write_documents(DOCUMENTS)
     first_time = "" if DEMO.exists() else " (the first time: making the PKI and the card)"
     print(f"Signing {len(files)} documents with the demo's card{first_time}", flush=True)
-    tally = sign_files(files, demo=DEMO, output=SIGNED, report=partial(print, flush=True))
+    tally = sign_files(files, demo=DEMO, output=SIGNED, report=say)
     if tally.refused:
         return 1
     print("\nVerifying them offline, with root.pem as the only trust anchor\n", flush=True)

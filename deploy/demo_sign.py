@@ -13,7 +13,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -158,6 +157,14 @@ async def _sign_from(queue: Iterator[Path], batch: Batch, pool: DocumentProcesse
             batch.signed(file, result, renamed=renamed)
 
 
+def say(line: str) -> None:
+    """Print a line at once; when nobody reads any more, the work goes on in silence."""
+    try:
+        print(line, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _summary(tally: Tally, seconds: float, output: Path) -> str:
     parts = [f"{tally.signed} of {tally.total} files signed at {Level.LTA} and verified"]
     if tally.rewritten:
@@ -198,9 +205,7 @@ def main(arguments: list[str] | None = None) -> int:
         files = _chosen_files(options)
         if not files:
             parser.error("no files: name some, or give --dir or --files-from")
-        tally = sign_files(
-            files, demo=options.demo.resolve(), output=options.output.resolve(), report=partial(print, flush=True)
-        )
+        tally = sign_files(files, demo=options.demo.resolve(), output=options.output.resolve(), report=say)
     except KeyboardInterrupt:
         print("Stopped; what is listed as signed above is complete.", file=sys.stderr)
         return 130

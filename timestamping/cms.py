@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from asn1crypto import algos, core, tsp
+from asn1crypto import algos, core, parser, tsp
 from asn1crypto import cms as asn1
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -117,7 +117,8 @@ def parse_signed_data(data: bytes) -> SignedData:
         encapsulated = signed["encap_content_info"]
         content = encapsulated["content"]
         return SignedData(
-            der=info.dump(),
+            # not info.dump(): asn1crypto takes a length that ends in 80 for indefinite and encodes all anew, for seconds
+            der=data[: parser.peek(data)],
             content_type=encapsulated["content_type"].dotted,
             content=None if isinstance(content, core.Void) else bytes(content),
             certificates=tuple(_certificates(signed["certificates"])),
