@@ -117,7 +117,7 @@ def parse_signed_data(data: bytes) -> SignedData:
         encapsulated = signed["encap_content_info"]
         content = encapsulated["content"]
         return SignedData(
-            # not info.dump(): asn1crypto takes a length that ends in 80 for indefinite and encodes all anew, for seconds
+            # not info.dump(): asn1crypto takes a length that ends in 80 for indefinite and encodes all anew
             der=data[: parser.peek(data)],
             content_type=encapsulated["content_type"].dotted,
             content=None if isinstance(content, core.Void) else bytes(content),
