@@ -74,7 +74,13 @@ def from_ocsp(der: bytes, certificate: x509.Certificate, issuer: x509.Certificat
         )
     except EvidenceError:
         raise
-    except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.InvalidVersion) as error:
+    except (
+        ValueError,
+        UnsupportedAlgorithm,
+        x509.DuplicateExtension,
+        x509.InvalidVersion,
+        x509.UnsupportedGeneralNameType,
+    ) as error:
         raise EvidenceError(f"malformed OCSP response: {error}") from error
 
 
@@ -104,7 +110,13 @@ def from_crl(der: bytes, certificate: x509.Certificate, issuer: x509.Certificate
         )
     except EvidenceError:
         raise
-    except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.InvalidVersion) as error:
+    except (
+        ValueError,
+        UnsupportedAlgorithm,
+        x509.DuplicateExtension,
+        x509.InvalidVersion,
+        x509.UnsupportedGeneralNameType,
+    ) as error:
         raise EvidenceError(f"malformed CRL: {error}") from error
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from asn1crypto import cms as asn1
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -41,6 +42,7 @@ from tests.unit.signing.issuing import (
     authority,
     issue,
     on_an_unknown_curve,
+    revocation_list,
     with_duplicate_extension,
     with_malformed_subject,
 )
@@ -162,6 +164,21 @@ def test_hostile_certificate_beside_the_signers(make: Callable[[Holder], bytes],
 
     report = material.line.verify(edit_cms(material.t, SIGNATURE, change))
     assert (report.valid, report.level) == (True, Level.T)
+
+
+def test_hostile_list_in_the_store(material: Material) -> None:
+    """Anybody can append a CRL under a CA's name; one that cannot be read must not stop the verification."""
+    ca = Holder(ec.generate_private_key(ec.SECP256R1()), material.line.pki.citizen_ca.certificate)
+    x400_place = bytes.fromhex("3008a006a004a3020500")
+    scope = x509.UnrecognizedExtension(x509.IssuingDistributionPoint.oid, x400_place)
+    hostile = generic.StreamObject(stream_data=revocation_list(ca, extensions=[(scope, True)]))
+
+    def change(writer: IncrementalPdfFileWriter) -> None:
+        lists = writer.root["/DSS"]["/CRLs"]
+        lists.append(writer.add_object(hostile))
+        writer.update_container(lists)
+
+    assert material.line.verify(updated(material.lta, change)).level is Level.LTA
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])

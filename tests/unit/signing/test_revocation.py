@@ -409,19 +409,12 @@ def test_one_changed_octet_of_a_crl(at: int, change: int) -> None:
         from_crl(bytes(changed), LEAF.certificate, CA.certificate)
 
 
-UNSUPPORTED_NAME = pytest.mark.xfail(
-    strict=True, reason="x509.UnsupportedGeneralNameType of cryptography, no ValueError, comes out"
-)
-
-
-@UNSUPPORTED_NAME
 def test_responder_with_an_x400_name() -> None:
     der = ocsp_response(LEAF, CA, responder(CA, extensions=[(X400_NAME, False)]))
     with pytest.raises(EvidenceError):
         from_ocsp(der, LEAF.certificate, CA.certificate)
 
 
-@UNSUPPORTED_NAME
 def test_crl_of_an_x400_place() -> None:
     place = bytes.fromhex("3008a006a004a3020500")
     scope = x509.UnrecognizedExtension(x509.IssuingDistributionPoint.oid, place)
