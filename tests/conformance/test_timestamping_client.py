@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 import httpx
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
@@ -23,7 +24,9 @@ from tests.conformance.defective_tokens import (
     raw_time,
     reply,
 )
+from tests.conformance.driving import ballast_certificate
 from tests.conformance.programs import OpenSsl, run
+from tests.conformance.raw_pdf import children
 from tests.support.line import POLICY, Line
 from timestamping.algorithms import DigestAlgorithm
 from timestamping.client import HttpTimestampSource
@@ -201,6 +204,26 @@ def test_good_replies_are_taken(full_line: Line, openssl: OpenSsl, name: str) ->
     token = stamped(full_line.pki.tsu, ACCEPTED[name])
     assert token.imprint == DigestAlgorithm.SHA256.digest(DATA)
     assert openssl.token_over_data(token.der, DATA) == []
+
+
+def test_tokens_of_every_length_come_back_octet_for_octet(full_line: Line) -> None:
+    """Lengths that end in 80 look like the indefinite form to some readers, which then encode anew."""
+    tsu = full_line.pki.tsu
+    endings = set()
+    for octets in range(1_000, 1_300):
+        ballast = ballast_certificate(tsu, octets)
+        replies: list[bytes] = []
+
+        def answer(
+            request: httpx.Request, ballast: x509.Certificate = ballast, replies: list[bytes] = replies
+        ) -> httpx.Response:
+            replies.append(reply(request.content, tsu, lambda parts: parts.certificates.append(ballast)))
+            return httpx.Response(200, content=replies[0], headers={"content-type": REPLY})
+
+        token = asked(answer).der
+        assert token == children(replies[0])[1]
+        endings.add(token[3])
+    assert 0x80 in endings
 
 
 OPENSSL_AUTHORITY = """
