@@ -11,6 +11,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from timestamping import der
 from timestamping.algorithms import DigestAlgorithm
 
 OID_DATA = "1.2.840.113549.1.7.1"
@@ -117,8 +118,7 @@ def parse_signed_data(data: bytes) -> SignedData:
         encapsulated = signed["encap_content_info"]
         content = encapsulated["content"]
         return SignedData(
-            # not info.dump(): asn1crypto takes a length that ends in 80 for indefinite and encodes all anew
-            der=data[: parser.peek(data)],
+            der=next(encodings(data)),
             content_type=encapsulated["content_type"].dotted,
             content=None if isinstance(content, core.Void) else bytes(content),
             certificates=tuple(_certificates(signed["certificates"])),
@@ -128,6 +128,18 @@ def parse_signed_data(data: bytes) -> SignedData:
         raise
     except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
         raise CmsError(f"malformed SignedData: {error}") from error
+
+
+def encodings(contents: bytes) -> Iterator[bytes]:
+    """Split octets into the encodings that stand one after the other in them.
+
+    Octets are taken as they are, never from `dump()`: asn1crypto takes a length that ends in 80 for the indefinite form
+    and encodes everything below it anew, for seconds.
+    """
+    while contents:
+        length = parser.peek(contents)
+        yield contents[:length]
+        contents = contents[length:]
 
 
 def check_ess_certificate(signer: SignerInfo, certificate: x509.Certificate) -> None:
@@ -247,7 +259,7 @@ def _certificates(choices: Sequence[asn1.CertificateChoices]) -> Iterator[x509.C
         if choice.name != "certificate":
             continue
         try:
-            yield load_certificate(choice.chosen.dump())
+            yield load_certificate(der.tlv(0x30, choice.chosen.contents))
         except ValueError:
             continue
 
@@ -258,12 +270,12 @@ def _signer_info(info: asn1.SignerInfo) -> SignerInfo:
     signed = info["signed_attrs"]
     return SignerInfo(
         digest_algorithm=DigestAlgorithm.from_oid(info["digest_algorithm"]["algorithm"].dotted),
-        signed_attributes=b"\x31" + signed.dump()[1:],
+        signed_attributes=der.tlv(0x31, signed.contents or b""),
         attributes=_attributes(signed),
         unsigned_attributes=_attributes(info["unsigned_attrs"]),
         signature_algorithm=info["signature_algorithm"],
         signature=info["signature"].native,
-        issuer=sid.chosen["issuer"].dump() if by_name else None,
+        issuer=der.tlv(0x30, sid.chosen["issuer"].chosen.contents) if by_name else None,
         serial_number=sid.chosen["serial_number"].native if by_name else None,
         subject_key_identifier=None if by_name else sid.chosen.native,
     )
@@ -273,5 +285,5 @@ def _attributes(attributes: Sequence[asn1.CMSAttribute]) -> dict[str, tuple[byte
     found: dict[str, tuple[bytes, ...]] = {}
     for attribute in attributes:
         kind = attribute["type"].dotted
-        found[kind] = found.get(kind, ()) + tuple(value.dump() for value in attribute["values"])
+        found[kind] = found.get(kind, ()) + tuple(encodings(attribute["values"].contents))
     return found

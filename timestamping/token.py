@@ -87,15 +87,15 @@ def parse_reply(reply: bytes, request: TimestampRequest, *, party: str) -> Token
         TimestampInvalidError: the token is not one for this request.
     """
     try:
-        outer = core.Sequence.load(reply, strict=True)
-        status = tsp.PKIStatusInfo.load(outer[0].dump(), strict=True)
+        parts = list(cms.encodings(core.Sequence.load(reply, strict=True).contents))
+        status = tsp.PKIStatusInfo.load(parts[0], strict=True)
         value = int(status["status"])
     except (ValueError, TypeError, KeyError, IndexError) as error:
         raise TimestampUnavailableError(f"{party} did not answer with a timestamp reply", party=party) from error
     if value > 1:
         raise TimestampRejectedError(f"{party} refused: {_reason(status)}", party=party)
     try:
-        token = parse_token(outer[1].dump())
+        token = parse_token(parts[1])
     except LookupError as error:
         raise TimestampInvalidError(f"{party} granted without a token", party=party) from error
     info = tsp.TSTInfo.load(_content(token))
