@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 group=${1:?"usage: deploy/setup.sh runtime|dev"}
 case $group in
   runtime) packages=(softhsm2) ;;
-  dev) packages=(softhsm2 qpdf openssl maven openjdk-17-jdk-headless) ;;
+  dev) packages=(softhsm2 qpdf openssl maven openjdk-17-jdk-headless chromium fonts-dejavu-core) ;;
   *) echo "unknown group: $group (runtime or dev)" >&2; exit 2 ;;
 esac
 
@@ -16,6 +16,7 @@ installed() {
     softhsm2) [ -e /usr/lib/softhsm/libsofthsm2.so ] && command -v softhsm2-util ;;
     maven) command -v mvn ;;
     openjdk-17-jdk-headless) command -v javac ;;
+    fonts-dejavu-core) [ -e /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf ] ;;
     *) command -v "$1" ;;
   esac >/dev/null
 }
