@@ -1,15 +1,14 @@
-"""The command line: `fts sign`, `fts verify` and `fts certificates`.
+"""The command line: `fts sign`, `fts verify`, `fts certificates`, and the gateway's own (`fts.gateway_cli`).
 
 Exit status: 0 done (for `verify`: every file is valid), 1 refused, 2 wrong use, 130 interrupted. A refusal is two lines
 on standard error: `CODE: message` and `Remedy: what to do`. Results go to standard output.
 """
 
 import json
-from collections.abc import Callable
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import Annotated, NoReturn, TypeVar
+from typing import Annotated
 from urllib.parse import urlsplit
 
 import typer
@@ -17,7 +16,9 @@ from rich.console import Console
 
 from fts import commands
 from fts.card_view import choices_json, show_choices
-from fts.errors import CODED_ERRORS, RefusalError, refusal_of
+from fts.errors import RefusalError
+from fts.exits import REFUSED, WRONG_USE, fail, refused_as
+from fts.gateway_cli import gateway
 from fts.settings import Settings
 from fts.signing_job import Signed, SigningOrder, check_destination
 from fts.terminal import check_terminal, printable
@@ -28,15 +29,9 @@ from signing.eid.pkcs11 import Pkcs11Card
 from signing.ports import Level, Profile
 from timestamping.algorithms import DigestAlgorithm
 
-T = TypeVar("T")
-
-REFUSED = 1
-WRONG_USE = 2
-INTERRUPTED = 130
-
 application = typer.Typer(
     name="fts",
-    help="Electronic signatures in PDF documents (PAdES), made with a card and verified offline.",
+    help="Electronic signatures in PDF documents (PAdES): with a card here, or through the gateway in the browser.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -57,6 +52,8 @@ class ProfileName(StrEnum):
         """The level that the profile reaches."""
         return Level(self.value.removeprefix("PADES_"))
 
+
+application.add_typer(gateway)
 
 Module = Annotated[Path, typer.Option("--module", help="PKCS#11 module of the card (a shared library).")]
 Token = Annotated[str | None, typer.Option("--token", help="Label of the token, where several cards are present.")]
@@ -101,15 +98,15 @@ def sign_command(
 ) -> None:
     """Sign a PDF with a card. The PIN is asked on the terminal, for each signature anew."""
     if profile is not ProfileName.PADES_B and tsa is None:
-        _fail(
+        fail(
             RefusalError("TSA_MISSING", f"{profile} needs a timestamping authority", "Give its URL: --tsa."), WRONG_USE
         )
     for url in (*(allow_host or ()), *([tsa] if tsa else [])):
-        _refused_as(WRONG_USE, partial(_check_url, url))
+        refused_as(WRONG_USE, partial(_check_url, url))
     if not pin_stdin:
-        _refused_as(WRONG_USE, check_terminal)
+        refused_as(WRONG_USE, check_terminal)
     settings = Settings(
-        anchors=tuple(_refused_as(WRONG_USE, partial(load_trust_files, trust))),
+        anchors=tuple(refused_as(WRONG_USE, partial(load_trust_files, trust))),
         tsa_url=tsa,
         allowed_urls=tuple(allow_host or ()),
     )
@@ -127,10 +124,10 @@ def sign_command(
         return commands.run(commands.sign(order, settings, card, certificate, pin_stdin=pin_stdin))
 
     try:
-        signed = _refused_as(REFUSED, work)
+        signed = refused_as(REFUSED, work)
     except commands.ChoiceNeededError as error:
         show_choices(Console(stderr=True, highlight=False), error.choices)
-        _fail(RefusalError("CERTIFICATE_CHOICE", str(error), "Name one of these with --certificate."), WRONG_USE)
+        fail(RefusalError("CERTIFICATE_CHOICE", str(error), "Name one of these with --certificate."), WRONG_USE)
     _show_signed(signed)
 
 
@@ -141,11 +138,11 @@ def verify_command(
     as_json: AsJson = False,
 ) -> None:
     """Verify the signatures of PDF documents offline; exit status 0 only if every document is valid."""
-    settings = Settings(tuple(_refused_as(WRONG_USE, partial(load_trust_files, trust))))
+    settings = Settings(tuple(refused_as(WRONG_USE, partial(load_trust_files, trust))))
     console = Console(highlight=False)
     results: list[Json] = []
     take = results.append if as_json else partial(show, console)
-    valid = _refused_as(REFUSED, lambda: commands.run(commands.verify(files, settings, take)))
+    valid = refused_as(REFUSED, lambda: commands.run(commands.verify(files, settings, take)))
     if as_json:
         typer.echo(json.dumps({"valid": valid, "files": results}, indent=2))
     if not valid:
@@ -156,7 +153,7 @@ def verify_command(
 def certificates_command(module: Module, token: Token = None, as_json: AsJson = False) -> None:
     """List the certificates of a card; no PIN is needed."""
     card = Pkcs11Card(module, token_label=token)
-    choices = _refused_as(REFUSED, lambda: commands.run(commands.certificates(card)))
+    choices = refused_as(REFUSED, lambda: commands.run(commands.certificates(card)))
     if as_json:
         typer.echo(json.dumps(choices_json(choices), indent=2))
     else:
@@ -166,23 +163,6 @@ def certificates_command(module: Module, token: Token = None, as_json: AsJson = 
 def main() -> None:
     """Run the command line."""
     application()
-
-
-def _refused_as(status: int, work: Callable[[], T]) -> T:
-    """Do the work; a refusal ends the program with `status`."""
-    try:
-        return work()
-    except CODED_ERRORS as error:
-        _fail(refusal_of(error), status)
-    except KeyboardInterrupt:
-        typer.echo("Stopped; no file was written.", err=True)
-        raise typer.Exit(INTERRUPTED) from None
-
-
-def _fail(refusal: RefusalError, status: int) -> NoReturn:
-    typer.echo(f"{refusal.code}: {printable(str(refusal))}", err=True)
-    typer.echo(f"Remedy: {refusal.remedy}", err=True)
-    raise typer.Exit(status)
 
 
 def _check_url(url: str) -> None:

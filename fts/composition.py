@@ -33,6 +33,10 @@ class Composition:
         """Tell `listener` from now on, and nobody else, which trust service is asked."""
         self._steps.begin(listener)
 
+    def announce(self, step: str) -> None:
+        """Tell the listener about another step."""
+        self._steps.announce(step)
+
 
 @asynccontextmanager
 async def compose(settings: Settings, *, clock: Clock = utc_now) -> AsyncIterator[Composition]:
@@ -69,6 +73,9 @@ class _Steps:
 
     def revocation(self) -> None:
         self._listener("revocation")
+
+    def announce(self, step: str) -> None:
+        self._listener(step)
 
 
 class _AnnouncedSource:

@@ -109,7 +109,8 @@ def _unforeseen(error: Exception) -> RefusalError:
 
 
 def _error(refusal: RefusalError, *, ends: bool) -> Message:
-    return {"error": {"code": refusal.code, "message": str(refusal), "remedy": refusal.remedy}, "ends": ends}
+    error = {"code": refusal.code, "message": str(refusal), "remedy": refusal.remedy, "party": refusal.party}
+    return {"error": error, "ends": ends}
 
 
 @dataclass(slots=True)

@@ -15,6 +15,7 @@ from typing import BinaryIO
 
 from cryptography import x509
 
+from fts import document_steps
 from fts.composition import Composition
 from fts.errors import RefusalError, file_refusal
 from fts.frames import Message
@@ -61,15 +62,16 @@ class DocumentTasks:
         self._pending: _Pending | None = None
 
     async def handle(self, message: Message) -> Message:
-        """Answer a request: `prepare`, `finish` or `verify`.
+        """Answer a request: `prepare`, `finish` or `verify`, or one of `fts.document_steps`.
 
         Raises:
             One of `fts.errors.CODED_ERRORS`: the document, the certificate or a trust service is not as it must be.
         """
         pending, self._pending = self._pending, None
+        if message["task"] != "finish":
+            _close(pending)
         match message["task"]:
             case "prepare":
-                _close(pending)
                 return await self._prepare(message)
             case "finish":
                 if pending is None:
@@ -80,8 +82,16 @@ class DocumentTasks:
                 except OSError as error:
                     raise file_refusal("OUTPUT_UNWRITABLE", error, "the signed document") from error
             case "verify":
-                _close(pending)
                 return self._verify(message)
+            case "inspect":
+                return document_steps.inspect(message)
+            case "draw":
+                return document_steps.draw(message)
+            case "prepare_from":
+                return await document_steps.prepare_from(self._composition, message)
+            case "finish_from":
+                self._composition.announce_to(self._announce)
+                return await document_steps.finish_from(self._composition, message)
             case task:
                 raise ValueError(f"unknown task {task!r}")
 

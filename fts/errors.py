@@ -10,10 +10,12 @@ from timestamping.ports import TimestampError
 class RefusalError(Exception):
     """A failure with its code and remedy, wherever it came from."""
 
-    def __init__(self, code: str, message: str, remedy: str) -> None:
+    def __init__(self, code: str, message: str, remedy: str, party: str | None = None) -> None:
         super().__init__(message)
         self.code = code
         self.remedy = remedy
+        self.party = party
+        """Who failed, where somebody else did."""
 
 
 class DocumentTooComplexError(DocumentError):
@@ -32,7 +34,8 @@ def refusal_of(error: Exception) -> RefusalError:
     if isinstance(error, RefusalError):
         return error
     if isinstance(error, SigningError | TimestampError | CardError):
-        return RefusalError(error.code, str(error), error.remedy)
+        party = None if isinstance(error, CardError) else error.party
+        return RefusalError(error.code, str(error), error.remedy, party)
     raise TypeError(f"{type(error).__name__} has no code")
 
 

@@ -52,6 +52,12 @@ class Limits:
     """Most pages that the second reader renders before and after."""
     compared_pixels: int = 120_000
     """Pixels of one rendered page in that comparison."""
+    preview_dpi: int = 110
+    """Resolution of a page that is shown, in pixels per inch."""
+    preview_side: int = 2000
+    """Longest side of a page that is shown, in pixels."""
+    preview_characters: int = 100_000
+    """Most characters of text that are taken from one page."""
 
 
 LIMITS = Limits()

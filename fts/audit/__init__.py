@@ -1,0 +1,1 @@
+"""The trail: one record for everything that happened, written in the transaction of what it records."""

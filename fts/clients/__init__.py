@@ -1,0 +1,1 @@
+"""Relying parties: their accounts, secrets and addresses."""

@@ -1,0 +1,1 @@
+"""The gateway's database: connection, transactions, tables' common metadata and migrations."""

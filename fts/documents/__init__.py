@@ -1,0 +1,1 @@
+"""Documents of clients: uploaded, inspected, shown, downloaded, deleted."""

@@ -1,0 +1,52 @@
+"""Pages as pictures and text, drawn by a worker when they are first asked for."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+
+from fts.documents.models import preview as table
+from fts.documents.service import Document
+from fts.jobs.queue import enqueue
+from fts.problems import ProblemError
+from fts.services import Services
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """Where a drawn page is."""
+
+    image_object: str | None
+    text_object: str | None
+    problem: dict[str, Any] | None
+
+
+async def page_of(services: Services, document: Document, page: int) -> Preview:
+    """Return a page, waiting for a worker to draw it.
+
+    Raises:
+        ProblemError: PAGE_NOT_FOUND, PREVIEW_UNAVAILABLE.
+    """
+    if not 1 <= page <= (document.pages or 0):
+        raise ProblemError("PAGE_NOT_FOUND", f"the document has {document.pages} pages")
+    found = await _find(services, document, page)
+    if found is None:
+        async with services.database.write() as work:
+            payload = {"client": document.client_id, "document": document.id, "page": page}
+            await enqueue(work, "preview", document.subject, payload, key=f"preview:{document.subject}:{page}")
+        seconds = services.limits.preview_wait_seconds
+        found = await services.changes.until(document.subject, lambda: _find(services, document, page), seconds)
+    if found is None:
+        raise ProblemError("PREVIEW_UNAVAILABLE", f"page {page} was not drawn in time")
+    if found.problem is not None:
+        raise ProblemError("PREVIEW_UNAVAILABLE", found.problem["detail"])
+    return found
+
+
+async def _find(services: Services, document: Document, page: int) -> Preview | None:
+    statement = select(table.c.image_object, table.c.text_object, table.c.problem).where(
+        table.c.client_id == document.client_id, table.c.document_id == document.id, table.c.page == page
+    )
+    async with services.database.read() as connection:
+        row = (await connection.execute(statement)).one_or_none()
+    return None if row is None else Preview(*row)

@@ -1,0 +1,165 @@
+"""Jobs about documents: inspection and previews."""
+
+import secrets
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from fts.audit.service import Actor, record
+from fts.db.database import Work
+from fts.document_steps import file_sha256
+from fts.documents import service
+from fts.documents.models import preview as previews
+from fts.documents.service import Document, object_name
+from fts.errors import RefusalError
+from fts.frames import Message
+from fts.jobs.queue import Job, complete
+from fts.jobs.runner import Worker
+from fts.problems import problem_of
+from signing.ports import DocumentChangedError
+
+
+async def inspect(worker: Worker, job: Job) -> None:
+    """Judge an upload: ready, rewritten and ready, or rejected."""
+    services = worker.services
+    document = await _document(worker, job)
+    if document is None or document.state != "inspecting":
+        await worker.drop(job)
+        return
+    with services.spool("job") as directory:
+        original, rewritten = directory / "document", directory / "rewritten"
+        await fetch_pinned(worker, document.object, document.sha256, original)
+        request = {
+            "task": "inspect",
+            "document": str(original),
+            "allow_rewrite": document.repair_allowed,
+            "rewritten": str(rewritten),
+        }
+        try:
+            found = await worker.in_process(request)
+        except RefusalError as refusal:
+            await reject(worker, job, document, refusal)
+            return
+        repair = found["repair"]
+        effective = document.object
+        if repair is not None:
+            effective = object_name(document.client_id)
+            await services.store.put(effective, rewritten)
+    async with services.database.write() as work:
+        await complete(work, job)
+        await service.judge(
+            work,
+            document,
+            state="ready",
+            pages=found["pages"],
+            signatures=found["signatures"],
+            repair=repair,
+            effective_object=effective,
+            effective_sha256=bytes.fromhex(repair["rewritten_sha256"]) if repair else document.sha256,
+        )
+        await _note(work, document, "document.ready", pages=found["pages"], repair=repair)
+
+
+async def reject(worker: Worker, job: Job, document: Document, refusal: RefusalError) -> None:
+    """Write down that a document cannot be signed, and why."""
+    problem = problem_json(refusal)
+    async with worker.services.database.write() as work:
+        await complete(work, job)
+        await service.judge(work, document, state="rejected", problem=problem)
+        await _note(work, document, "document.rejected", code=problem["code"], detail=problem["detail"])
+
+
+async def give_up_inspection(worker: Worker, job: Job, refusal: RefusalError) -> None:
+    """Reject a document whose inspection does not come to an end."""
+    document = await _document(worker, job)
+    if document is None or document.state != "inspecting":
+        await worker.drop(job)
+    else:
+        await reject(worker, job, document, refusal)
+
+
+async def preview(worker: Worker, job: Job) -> None:
+    """Draw a page."""
+    document = await _document(worker, job)
+    if document is None or document.effective_object is None or document.effective_sha256 is None:
+        await worker.drop(job)
+        return
+    services, page = worker.services, job.payload["page"]
+    image_name, text_name = object_name(document.client_id), object_name(document.client_id)
+    with services.spool("job") as directory:
+        source, image, text = directory / "document", directory / "image", directory / "text"
+        await fetch_pinned(worker, document.effective_object, document.effective_sha256, source)
+        request = {"task": "draw", "document": str(source), "page": page, "image": str(image), "text": str(text)}
+        try:
+            await worker.in_process(request)
+        except RefusalError as refusal:
+            await give_up_preview(worker, job, refusal)
+            return
+        await services.store.put(image_name, image)
+        await services.store.put(text_name, text)
+    async with services.database.write() as work:
+        await complete(work, job)
+        await _keep_preview(work, document, page, image_object=image_name, text_object=text_name)
+
+
+async def give_up_preview(worker: Worker, job: Job, refusal: RefusalError) -> None:
+    """Write down that a page cannot be drawn."""
+    document = await _document(worker, job)
+    if document is None:
+        await worker.drop(job)
+        return
+    async with worker.services.database.write() as work:
+        await complete(work, job)
+        await _keep_preview(work, document, job.payload["page"], problem=problem_json(refusal))
+
+
+async def fetch_pinned(worker: Worker, name: str, sha256: bytes, destination: Path) -> None:
+    """Bring an object to a file and check that it is the one that was pinned.
+
+    Raises:
+        RefusalError: DOCUMENT_CHANGED.
+    """
+    await worker.services.store.fetch(name, destination)
+    if not secrets.compare_digest(await worker.in_thread(file_sha256, destination), sha256):
+        problem = DocumentChangedError("the stored document is not the one that was uploaded")
+        raise RefusalError(problem.code, str(problem), problem.remedy)
+
+
+def problem_json(refusal: RefusalError) -> Message:
+    """Return a refusal as it is kept and shown."""
+    problem = problem_of(refusal)
+    return {
+        "code": problem.code,
+        "title": problem.title,
+        "detail": str(refusal),
+        "remedy": problem.remedy,
+        "party": refusal.party,
+    }
+
+
+async def _document(worker: Worker, job: Job) -> Document | None:
+    client, document = job.payload["client"], job.payload["document"]
+    async with worker.services.database.read() as connection:
+        return await service.find(connection, client, document, worker.services.clock())
+
+
+async def _keep_preview(work: Work, document: Document, page: int, **values: Any) -> None:
+    key = {"client_id": document.client_id, "document_id": document.id, "page": page}
+    insert = sqlite_insert if work.connection.dialect.name == "sqlite" else postgresql_insert
+    exists = await service.find(work.connection, document.client_id, document.id, work.now)
+    if exists is not None:
+        await work.connection.execute(insert(previews).values(**key, **values).on_conflict_do_nothing())
+    work.tell("web", document.subject)
+
+
+async def _note(work: Work, document: Document, event: str, **data: Any) -> None:
+    await record(
+        work,
+        event,
+        Actor.system(),
+        client_id=document.client_id,
+        document_id=document.id,
+        **{name: value for name, value in data.items() if value is not None},
+    )

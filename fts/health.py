@@ -1,0 +1,33 @@
+"""Whether the process lives, and whether it can serve."""
+
+from fastapi import APIRouter
+from sqlalchemy import text
+
+from fts.http.dependencies import ServicesDep
+from fts.http.problem_response import responses
+from fts.problems import ProblemError
+from storage.ports import StorageError
+
+router = APIRouter(prefix="/health", tags=["health"])
+
+
+@router.get("/live")
+async def live() -> dict[str, str]:
+    """Answer that the process runs."""
+    return {"status": "live"}
+
+
+@router.get("/ready", responses=responses("NOT_READY"))
+async def ready(services: ServicesDep) -> dict[str, str]:
+    """Answer that database and object store can be used."""
+    try:
+        async with services.database.read() as connection:
+            await connection.execute(text("SELECT version_num FROM alembic_version"))
+    except Exception as error:
+        raise ProblemError("NOT_READY", f"the database does not answer ({type(error).__name__})") from error
+    try:
+        async for _ in services.store.listing():
+            break
+    except (StorageError, OSError) as error:
+        raise ProblemError("NOT_READY", f"the object store does not answer ({type(error).__name__})") from error
+    return {"status": "ready"}

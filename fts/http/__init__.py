@@ -1,0 +1,1 @@
+"""What all routes share: the outermost layer, problems, strict JSON, credentials, ranges."""

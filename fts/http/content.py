@@ -1,0 +1,62 @@
+"""Octets of a stored object as an answer: whole, or one range of it (RFC 9110, clause 14)."""
+
+import asyncio
+import base64
+import re
+from collections.abc import AsyncIterator
+from typing import BinaryIO, Final
+from urllib.parse import quote
+
+from starlette.background import BackgroundTask
+from starlette.responses import Response, StreamingResponse
+
+from fts.problems import ProblemError
+
+_RANGE: Final = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
+_CHUNK: Final = 1 << 18
+
+
+def content_response(file: BinaryIO, size: int, sha256: bytes, name: str, requested: str | None) -> Response:
+    """Return the content of `file`, which is closed at the end; only a single range is honoured.
+
+    Raises:
+        ProblemError: RANGE_NOT_SATISFIABLE.
+    """
+    headers = {
+        "Accept-Ranges": "bytes",
+        "ETag": f'"{sha256.hex()}"',
+        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}",
+        "Repr-Digest": f"sha-256=:{base64.b64encode(sha256).decode()}:",
+        "Cache-Control": "private, no-store",
+    }
+    start, end, status = 0, size, 200
+    matched = _RANGE.fullmatch(requested or "")
+    if matched and matched[0] != "bytes=-":
+        first, last = matched[1], matched[2]
+        if first:
+            start, end = int(first), min(size, int(last) + 1) if last else size
+        else:
+            start = max(0, size - int(last))
+        if start >= end:
+            file.close()
+            raise ProblemError("RANGE_NOT_SATISFIABLE", f"the content has {size} octets")
+        status = 206
+        headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
+    else:
+        headers["Content-Digest"] = headers["Repr-Digest"]
+    headers["Content-Length"] = str(end - start)
+    body = _pieces(file, start, end)
+    return StreamingResponse(body, status, headers, media_type="application/pdf", background=BackgroundTask(file.close))
+
+
+async def _pieces(file: BinaryIO, start: int, end: int) -> AsyncIterator[bytes]:
+    try:
+        file.seek(start)
+        while start < end:
+            piece = await asyncio.to_thread(file.read, min(_CHUNK, end - start))
+            if not piece:
+                return
+            start += len(piece)
+            yield piece
+    finally:
+        file.close()

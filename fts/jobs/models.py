@@ -1,0 +1,27 @@
+"""The table of jobs."""
+
+from sqlalchemy import JSON, Column, Index, Integer, String, Table
+
+from fts.db.metadata import Moment, metadata
+
+job = Table(
+    "job",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("kind", String(32), nullable=False),
+    Column("subject", String(128), nullable=False),
+    Column("queue", String(16), nullable=False),
+    Column("payload", JSON, nullable=False),
+    Column("key", String(200), unique=True),
+    Column("state", String(8), nullable=False),
+    Column("run_at", Moment, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("crashes", Integer, nullable=False),
+    Column("fence", Integer, nullable=False),
+    Column("owner", String(64)),
+    Column("lease_until", Moment),
+    Column("created_at", Moment, nullable=False),
+    Column("finished_at", Moment),
+    Index("ix_job_state_run_at", "state", "queue", "run_at"),
+    sqlite_autoincrement=True,
+)

@@ -1,0 +1,84 @@
+"""What the routes of a web process and the tasks of a worker share: the composition of the stateful part."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from fts.changes import Changes
+from fts.configuration import Configuration
+from fts.db.database import Database
+from fts.jobs.bell import Bell
+from fts.jobs.ports import Doorbell
+from fts.keyring import Keyring
+from fts.limits import GatewayLimits
+from storage.files import FileStore
+from storage.ports import ObjectStore
+from timestamping.clock import Clock, utc_now
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The wired parts of one process."""
+
+    configuration: Configuration
+    database: Database
+    store: ObjectStore
+    keyring: Keyring
+    bell: Doorbell
+    changes: Changes
+    clock: Clock
+
+    @property
+    def limits(self) -> GatewayLimits:
+        """The bounds."""
+        return self.configuration.limits
+
+    @contextmanager
+    def spool(self, what: str) -> Iterator[Path]:
+        """Give an empty directory that lives as long as a request or a job."""
+        directory = spool_directory(self.configuration)
+        with tempfile.TemporaryDirectory(dir=directory, prefix=f"{what}-{os.getpid()}-") as path:
+            yield Path(path)
+
+
+@asynccontextmanager
+async def wired(configuration: Configuration, clock: Clock = utc_now) -> AsyncIterator[Services]:
+    """Wire the parts, and close what they hold at the end.
+
+    Raises:
+        KeyringError: the master key cannot be read.
+    """
+    configuration.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    spool_directory(configuration).mkdir(exist_ok=True, mode=0o700)
+    bell = Bell(configuration.data / "bell")
+    database = Database(configuration.database_url, clock, bell.ring)
+    try:
+        yield Services(
+            configuration,
+            database,
+            FileStore(configuration.data / "objects"),
+            Keyring.from_file(configuration.master_key),
+            bell,
+            Changes(),
+            clock,
+        )
+    finally:
+        bell.close()
+        await database.close()
+
+
+def spool_directory(configuration: Configuration) -> Path:
+    """Return the directory of temporary files."""
+    return configuration.data / "spool"
+
+
+def clear_spool(configuration: Configuration) -> None:
+    """Remove what processes that are gone left in the spool; names there carry the process id: `<what>-<id>-...`."""
+    for path in spool_directory(configuration).iterdir():
+        _, owner, *_ = (*path.name.split("-"), "")
+        if not (owner.isdigit() and Path(f"/proc/{owner}").exists()):
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""Signings: one signer, one document, one signature."""

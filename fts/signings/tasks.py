@@ -1,0 +1,198 @@
+"""Jobs about signings: prepare what is to be signed, make the signed document."""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from fts.audit.service import Actor
+from fts.documents import service as documents
+from fts.documents.service import Document, object_name
+from fts.documents.tasks import fetch_pinned, problem_json
+from fts.errors import RefusalError
+from fts.jobs.queue import Job, complete
+from fts.jobs.runner import Worker
+from fts.signings import store
+from fts.signings.states import State
+from fts.signings.store import Signing, move
+
+_FATAL_TO_THE_DOCUMENT: Final = frozenset({"DOCUMENT_CHANGED", "INTERNAL_ERROR"})
+"""Reasons that another card does not help against."""
+
+_OTHERS_FAULTS: Final = frozenset(
+    {
+        "TIMESTAMP_ERROR",
+        "TIMESTAMP_UNAVAILABLE",
+        "TIMESTAMP_REJECTED",
+        "TIMESTAMP_INVALID",
+        "REVOCATION_ERROR",
+        "REVOCATION_UNAVAILABLE",
+        "REVOCATION_INVALID",
+        "REVOCATION_NOT_FRESH",
+    }
+)
+"""What another party may do better when it is asked again."""
+
+_PAUSES: Final = tuple(timedelta(seconds=s) for s in (0.5, 1, 2, 4, 8))
+
+
+async def prepare(worker: Worker, job: Job) -> None:
+    """Check the certificate and build what is to be signed; a refused certificate lets the signer take another."""
+    services = worker.services
+    certificates = job.payload["certificates"]
+    found = await _found(worker, job)
+    if found is None or found[0].state is not State.PREPARING or found[0].certificate != bytes.fromhex(certificates[0]):
+        await worker.drop(job)
+        return
+    signing, document = found
+    with services.spool("job") as directory:
+        source, kept = directory / "document", directory / "prepared"
+        await fetch_pinned(worker, _effective(document), signing.document_sha256, source)
+        request = {
+            "task": "prepare_from",
+            "document": str(source),
+            "prepared": str(kept),
+            "certificates": certificates,
+            "allowed_number": signing.allowed_number,
+            "level": signing.asked_level.value,
+        }
+        result = await worker.in_process(request, signing.id)
+        name = object_name(signing.client_id)
+        await services.store.put(name, kept)
+    number = result["signer_number"]
+    async with services.database.write() as work:
+        await complete(work, job)
+        await move(
+            work,
+            signing,
+            State.PREPARED,
+            "signing.prepared",
+            Actor.system(),
+            digest=bytes.fromhex(result["digest"]),
+            digest_algorithm=result["digest_algorithm"],
+            signature_algorithm=bytes.fromhex(result["signature_algorithm"]),
+            prepared_object=name,
+            signer_name=result["signer_name"],
+            signer_number=number,
+            data={
+                "digest": result["digest"],
+                "signer": services.keyring.mac("signer", number).hex() if number else None,
+            },
+        )
+    if signing.prepared_object is not None:
+        await services.store.delete(signing.prepared_object)
+
+
+async def give_up_preparing(worker: Worker, job: Job, refusal: RefusalError) -> None:
+    """Tell the signer what is wrong with the certificate; end the signing where another would not help."""
+    found = await _found(worker, job)
+    if found is None or found[0].state is not State.PREPARING:
+        await worker.drop(job)
+        return
+    signing, problem = found[0], problem_json(refusal)
+    fatal = problem["code"] in _FATAL_TO_THE_DOCUMENT
+    async with worker.services.database.write() as work:
+        await complete(work, job)
+        await move(
+            work,
+            signing,
+            State.FAILED if fatal else State.OPENED,
+            "signing.failed" if fatal else "signing.certificate_refused",
+            Actor.system(),
+            problem=problem,
+            data={"code": problem["code"], "detail": problem["detail"]},
+        )
+
+
+async def finish(worker: Worker, job: Job) -> None:
+    """Make the signed document and keep it; another party's failure is tried again within the budget."""
+    services = worker.services
+    found = await _found(worker, job)
+    if found is None or found[0].state is not State.FINISHING:
+        await worker.drop(job)
+        return
+    signing, document = found
+    if signing.prepared_object is None:
+        raise RefusalError("INTERNAL_ERROR", "what was prepared is not known", "Report it.")
+    with services.spool("job") as directory:
+        source, kept, signed = directory / "document", directory / "prepared", directory / "signed"
+        await fetch_pinned(worker, _effective(document), signing.document_sha256, source)
+        await services.store.fetch(signing.prepared_object, kept)
+        request = {
+            "task": "finish_from",
+            "document": str(source),
+            "prepared": str(kept),
+            "signature": job.payload["signature"],
+            "signed": str(signed),
+        }
+        result = await worker.in_process(request, signing.id)
+        name = object_name(signing.client_id)
+        await services.store.put(name, signed)
+    async with services.database.write() as work:
+        await complete(work, job)
+        await move(
+            work,
+            signing,
+            State.COMPLETED,
+            "signing.completed",
+            Actor.system(),
+            result_object=name,
+            result_sha256=bytes.fromhex(result["sha256"]),
+            result_size=result["size"],
+            level=result["level"],
+            signed_at=_moment(result["signed_at"]),
+            archived_at=_moment(result["archived_at"]),
+            prepared_object=None,
+            data={name: result[name] for name in ("sha256", "size", "level", "signed_at", "archived_at")},
+        )
+    await services.store.delete(signing.prepared_object)
+
+
+async def give_up_finishing(worker: Worker, job: Job, refusal: RefusalError) -> None:
+    """Try again what another party may do better, within the budget; then end the signing with the reason."""
+    found = await _found(worker, job)
+    if found is None or found[0].state is not State.FINISHING:
+        await worker.drop(job)
+        return
+    signing, problem = found[0], problem_json(refusal)
+    if problem["code"] in _OTHERS_FAULTS and signing.accepted_at is not None:
+        pause = _PAUSES[min(job.attempts, len(_PAUSES)) - 1]
+        over = signing.accepted_at + timedelta(seconds=worker.services.limits.finishing_seconds)
+        if worker.services.clock() + pause < over:
+            async with worker.services.database.write() as work:
+                await store.note(
+                    work,
+                    signing,
+                    "signing.tried_again",
+                    Actor.system(),
+                    code=problem["code"],
+                    party=problem["party"],
+                )
+            await worker.retry(job, pause)
+            return
+    async with worker.services.database.write() as work:
+        await complete(work, job)
+        await move(
+            work,
+            signing,
+            State.FAILED,
+            "signing.failed",
+            Actor.system(),
+            problem=problem,
+            data={"code": problem["code"], "detail": problem["detail"], "party": problem["party"]},
+        )
+
+
+async def _found(worker: Worker, job: Job) -> tuple[Signing, Document] | None:
+    now = worker.services.clock()
+    async with worker.services.database.read() as connection:
+        signing = await store.find(connection, job.payload["signing"], now)
+        if signing is None:
+            return None
+        return signing, await documents.get(connection, signing.client_id, signing.document_id, now)
+
+
+def _effective(document: Document) -> str:
+    return document.effective_object or document.object
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)

@@ -1,0 +1,117 @@
+"""The web tier: an application without state of its own, from a configuration."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+from fts import health
+from fts import page as page_package
+from fts.configuration import Configuration
+from fts.documents import routes as documents
+from fts.http.outermost import Outermost
+from fts.http.problem_response import install
+from fts.page.render import Pages
+from fts.services import wired
+from fts.signings import page_routes
+from fts.signings import routes as signings
+from timestamping.clock import Clock, utc_now
+
+_STATIC: Final = Path(page_package.__file__).parent / "static"
+_DESCRIPTION: Final = (
+    "Upload a document, have it signed in the browser with an eID card, download it with a signature at level LTA. "
+    "Errors are application/problem+json with a stable `code`; times are UTC."
+)
+
+
+class Problem(BaseModel):
+    """A refusal (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    remedy: str
+    reference: str
+    party: str | None = None
+
+
+def application(configuration: Configuration, clock: Clock = utc_now) -> Outermost:
+    """Return the gateway's web application."""
+    host = configuration.public_url.partition("://")[2]
+    app = _routes(configuration, clock)
+    return Outermost(app, host=host, secure=configuration.is_secure, most=configuration.limits.connections)
+
+
+def described(configuration: Configuration) -> dict[str, Any]:
+    """Return the description of the API (OpenAPI 3.1)."""
+    return _description(_routes(configuration, utc_now))
+
+
+def _routes(configuration: Configuration, clock: Clock) -> FastAPI:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with wired(configuration, clock) as services:
+            app.state.services = services
+            await services.bell.listen("web", services.changes.hear)
+            yield
+
+    app = FastAPI(
+        title="FTS gateway",
+        version="1",
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+    )
+    app.state.pages = Pages(environment=configuration.environment, operator=configuration.operator)
+    for router in (documents.router, signings.router, page_routes.router, health.router):
+        app.include_router(router)
+    app.mount("/static", _Static(directory=_STATIC))
+    app.add_route("/openapi.json", _openapi, include_in_schema=False)
+    install(app)
+    return app
+
+
+class _Static(StaticFiles):
+    """Files whose URL carries a version may be kept for a year."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        kept = "public, max-age=31536000, immutable" if b"v=" in scope["query_string"] else "no-cache"
+        response.headers["Cache-Control"] = kept
+        return response
+
+
+async def _openapi(request: Request) -> Response:
+    return JSONResponse(_description(request.app))
+
+
+def _description(app: FastAPI) -> dict[str, Any]:
+    if app.openapi_schema is None:
+        schema = get_openapi(title=app.title, version=app.version, description=_DESCRIPTION, routes=app.routes)
+        schemas = schema.setdefault("components", {}).setdefault("schemas", {})
+        schemas["Problem"] = Problem.model_json_schema()
+        for operations in schema["paths"].values():
+            for operation in operations.values():
+                operation["responses"].pop("422", None) if _is_default(operation) else None
+        schemas.pop("HTTPValidationError", None)
+        schemas.pop("ValidationError", None)
+        app.openapi_schema = schema
+    return app.openapi_schema
+
+
+def _is_default(operation: dict[str, Any]) -> bool:
+    content = operation["responses"].get("422", {}).get("content", {})
+    return "application/json" in content and "application/problem+json" not in content

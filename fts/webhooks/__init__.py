@@ -1,0 +1,1 @@
+"""Messages to clients' servers when a signing has ended (Standard Webhooks)."""
