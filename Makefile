@@ -1,6 +1,6 @@
 # `make` lists the targets. Every target sets up what it needs; only python3, venv, make and git must be there.
 .DEFAULT_GOAL := help
-.PHONY: help demo sign verify test check format bench samples clean runtime dev
+.PHONY: help demo demo-check sign-demo sign verify test check format bench bench-line samples clean runtime dev
 
 SIGNED := var/signed
 PYTHON := .venv/bin/python
@@ -8,11 +8,17 @@ PYTHON := .venv/bin/python
 export FILES DIR FILES_FROM
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS='	' read -r name text; do \
-		printf '  make %-9s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS='	' read -r name text; do \
+		printf '  make %-10s %s\n' "$$name" "$$text"; done
 
-demo: runtime ## make the demo PKI and card, sign three documents at PAdES LTA and verify them
-	@$(PYTHON) -m deploy.demo
+demo: runtime ## run the whole line on this machine, print one address to open; Ctrl-C stops it
+	@exec $(PYTHON) -m deploy.demo
+
+demo-check: dev ## run the demo once through a headless browser and verify what comes back
+	@$(PYTHON) -m deploy.demo_check
+
+sign-demo: runtime ## sign three documents with the demo's card on the command line and verify them
+	@$(PYTHON) -m deploy.demo_signing
 
 sign: runtime ## sign FILES="a.pdf b.pdf", the PDF files in DIR=folder or those that FILES_FROM=list names; results in var/signed
 	@$(PYTHON) -m deploy.demo_sign $${DIR:+--dir "$$DIR"} $${FILES_FROM:+--files-from "$$FILES_FROM"} -- $$FILES
@@ -37,6 +43,9 @@ format: dev ## format the code and fix what the linter can
 
 bench: dev ## measure signing beside EU DSS and pyHanko
 	@$(PYTHON) -m tests.bench
+
+bench-line: dev ## measure the line through the gateway with 50 signers
+	@$(PYTHON) -m tests.bench.line
 
 samples: dev ## write the sample PDFs of the tests to var/samples
 	@$(PYTHON) -m tests.samples var/samples

@@ -1,107 +1,91 @@
-"""`python -m deploy.demo`: make the demo's PKI and card, sign three documents, verify them and say what is next."""
+"""`python -m deploy.demo`: the whole line on this machine: gateway, authority, card and relying party.
+
+It makes what is missing in var/demo, starts everything, prints one address and the card's PIN, and stops it all at
+Ctrl-C. Everything is for demonstration: TEST certificates, software keys, a card in software.
+"""
 
 import argparse
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
-from cryptography import x509
-from rich.console import Console
-
-from deploy.demo_documents import demo_documents
-from deploy.demo_sign import DEMO, REPOSITORY, SIGNED, say, sign_files
+from deploy.demo_line import DemoLine, demo_line
+from deploy.demo_sign import DEMO
 from deploy.demo_stack import DemoStackError
 from deploy.demo_token import DemoTokenError
-from fts.commands import run, verify
-from fts.errors import CODED_ERRORS
-from fts.settings import Settings
-from fts.verify_json import Json
-from fts.verify_view import show
+from deploy.processes import ProcessError, Service
 
-DOCUMENTS: Final = REPOSITORY / "var" / "demo-documents"
+_LOOK_SECONDS: Final = 0.5
 
-_NEXT: Final = """
-What to try next (all commands from {here}):
+_READY: Final = """
+  The demo is ready. Open this address in a browser on this machine:
 
-  f={first}
+      {url}
 
-  Sign your own files         make sign FILES="one.pdf two.pdf"
-                              make sign DIR=folder
-  Verify                      make verify FILES=$f
-  The same as JSON            .venv/bin/fts verify --json --trust {root} $f
-  Change an octet, see it     cp $f /tmp/changed.pdf
-                              printf X | dd of=/tmp/changed.pdf bs=1 seek=200 conv=notrunc status=none
-                              make verify FILES=/tmp/changed.pdf
-  Verify by openssl alone     (head -c {before} $f; tail -c +{after} $f | head -c {rest}) > /tmp/covered
-                              tail -c +{hex_start} $f | head -c {hex_length} | tr a-f A-F \\
-                                | basenc --base16 -d > /tmp/signature.der
-                              openssl cms -verify -inform DER -in /tmp/signature.der -content /tmp/covered \\
-                                -binary -purpose any -CAfile {root} -out /dev/null
-  Read the trust anchor       openssl x509 -in {root} -noout -text
-  Serve OCSP, CRLs and TSA    .venv/bin/python -m deploy.demo_pki serve {pki}
+  PIN of the demo card: {pin}     (three wrong ones block it; see below)
 
-Everything here is for demonstration: TEST certificates, software keys. make clean removes it.
+  Gateway and API     {gateway}   (description: {gateway}/openapi.json)
+  Account and secrets {account}   (docs/integration.md uses them with curl)
+  Logs                {logs}
+  Blocked card        .venv/bin/python -m deploy.demo_card unblock --state {counter}
+  Stop                Ctrl-C
 """
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the demo; return the exit status."""
-    argparse.ArgumentParser(prog="python -m deploy.demo", description=__doc__).parse_args(arguments)
+    """Run the demo until Ctrl-C; return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m deploy.demo", description=__doc__)
+    parser.add_argument("--directory", type=Path, default=DEMO, help="where the demo keeps its things (var/demo)")
+    directory: Path = parser.parse_args(arguments).directory
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda _number, _frame: stop.set())
     try:
-        return _demonstrate(Console(highlight=False))
-    except KeyboardInterrupt:
-        print("Stopped.", file=sys.stderr)
-        return 130
-    except (DemoStackError, DemoTokenError, OSError, *CODED_ERRORS) as error:
+        with running(directory) as (line, services):
+            print(
+                _READY.format(
+                    url=line.counter_url,
+                    pin=line.stack.pin,
+                    gateway=line.gateway_url,
+                    account=_short(line.account_file),
+                    logs=_short(line.logs),
+                    counter=_short(line.pin_counter),
+                ),
+                flush=True,
+            )
+            while not stop.wait(_LOOK_SECONDS):
+                for service in services:
+                    service.check()
+        print("Stopped.", flush=True)
+    except (DemoStackError, DemoTokenError, ProcessError, OSError) as error:
         print(f"The demo cannot run: {error}", file=sys.stderr)
         return 1
-
-
-def _demonstrate(console: Console) -> int:
-    files = _write_documents(DOCUMENTS)
-    first_time = "" if DEMO.exists() else " (the first time: making the PKI and the card)"
-    print(f"Signing {len(files)} documents with the demo's card{first_time}", flush=True)
-    tally = sign_files(files, demo=DEMO, output=SIGNED, report=say)
-    if tally.refused:
-        return 1
-    print("\nVerifying them offline, with root.pem as the only trust anchor\n", flush=True)
-    root = SIGNED / "root.pem"
-    results: list[Json] = []
-    signed = [SIGNED / f"{file.stem}-signed.pdf" for file in files]
-    settings = Settings((x509.load_pem_x509_certificate(root.read_bytes()),))
-    valid = run(verify([_from_here(file) for file in signed], settings, results.append))
-    for result in results:
-        show(console, result)
-    if not valid:
-        return 1
-    _, before, resumed, rest = results[0]["signatures"][0]["byte_range"]
-    print(
-        _NEXT.format(
-            here=REPOSITORY,
-            first=_from_here(signed[0]),
-            root=_from_here(root),
-            pki=_from_here(DEMO / "pki"),
-            before=before,
-            after=resumed + 1,
-            rest=rest,
-            hex_start=before + 2,
-            hex_length=resumed - before - 2,
-        )
-    )
     return 0
 
 
-def _write_documents(directory: Path) -> list[Path]:
-    directory.mkdir(parents=True, exist_ok=True)
-    files = []
-    for name, content in demo_documents():
-        files.append(directory / name)
-        files[-1].write_bytes(content)
-    return files
+@contextmanager
+def running(directory: Path) -> Iterator[tuple[DemoLine, list[Service]]]:
+    """Run the whole line to the end of the block.
+
+    Raises:
+        DemoStackError, DemoTokenError, ProcessError: something could not be made or started.
+    """
+    with ExitStack() as stack:
+        if not directory.exists():
+            print("Making the demo's PKI, card and account (the first time only)", flush=True)
+        line = stack.enter_context(demo_line(directory))
+        services = line.services()
+        for service in services:
+            stack.enter_context(service)
+        yield line, services
 
 
-def _from_here(path: Path) -> Path:
-    return path.relative_to(REPOSITORY)
+def _short(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 if __name__ == "__main__":

@@ -14,9 +14,10 @@ import secrets
 import shutil
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -65,10 +66,11 @@ class DemoStack:
 
 
 @contextmanager
-def demo_stack(directory: Path) -> Iterator[DemoStack]:
+def demo_stack(directory: Path, *, shared: bool = False) -> Iterator[DemoStack]:
     """Give the demo in `directory`, made if there is none, served till the end of the block.
 
-    One block at a time uses a directory; another waits. Services that `python -m deploy.demo_pki serve` runs already
+    One block at a time uses a directory; another waits, unless the first one is `shared`: then others use its services
+    beside it. Services that `python -m deploy.demo_pki serve` runs already
     are used and left running.
 
     Raises:
@@ -76,7 +78,7 @@ def demo_stack(directory: Path) -> Iterator[DemoStack]:
         DemoTokenError: SoftHSM is missing or does not work.
     """
     directory.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(directory.parent / f".{directory.name}.lock"):
+    with _locked(directory.parent / f".{directory.name}.lock") as release:
         if not directory.exists():
             _make(directory)
         stack = DemoStack(
@@ -86,13 +88,15 @@ def demo_stack(directory: Path) -> Iterator[DemoStack]:
             (directory / "pin").read_text().strip(),
         )
         with nullcontext() if _is_served(stack.pki) else _server(stack.pki):
+            if shared:
+                release()
             yield stack
 
 
 def _make(directory: Path) -> None:
     building = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
     try:
-        pki = DemoPki.create(building / "pki", base_url=f"http://{LOOPBACK}:{_free_port()}")
+        pki = DemoPki.create(building / "pki", base_url=f"http://{LOOPBACK}:{free_port()}")
         pin = f"{secrets.randbelow(10**6):06}"
         with open(building / "pin", "x", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
             file.write(f"{pin}\n")
@@ -115,7 +119,7 @@ def _make(directory: Path) -> None:
 def _server(pki: DemoPki) -> DemoServer:
     """Return a server for the PKI that has been found able to listen."""
     port = urlsplit(pki.base_url).port or 80
-    if not _is_free(port):
+    if not is_free(port):
         raise DemoStackError(
             f"Another program uses port {port}, which this demo has in its certificates: stop that one."
         )
@@ -135,16 +139,16 @@ def _is_served(pki: DemoPki) -> bool:
         connection.close()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """Choose a port at random, so that the demos of two clones do not meet."""
     for _ in range(_PORT_TRIALS):
         port = secrets.choice(_PORTS)
-        if _is_free(port):
+        if is_free(port):
             return port
     raise DemoStackError(f"No port between {_PORTS[0]} and {_PORTS[-1]} seems to be free on {LOOPBACK}.")
 
 
-def _is_free(port: int) -> bool:
+def is_free(port: int) -> bool:
     try:
         socket.create_server((LOOPBACK, port)).close()
     except OSError:
@@ -153,11 +157,11 @@ def _is_free(port: int) -> bool:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def _locked(path: Path) -> Iterator[Callable[[], None]]:
     with path.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             print("Another run uses the demo; waiting for its end.", flush=True)
             fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+        yield partial(fcntl.flock, file, fcntl.LOCK_UN)

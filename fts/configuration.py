@@ -3,6 +3,7 @@
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from cryptography import x509
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -13,7 +14,7 @@ from fts.settings import DocumentLimits, Settings
 
 Environment = Literal["PROD", "INT", "QA", "TA"]
 
-_LOOPBACK_SUFFIXES = ("://localhost", "://127.0.0.1", "://[::1]")
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class Configuration(BaseModel):
@@ -56,9 +57,8 @@ class Configuration(BaseModel):
     def _production(self) -> "Configuration":
         if self.environment == "PROD" and self.card_agent is not None:
             raise ValueError("the demo card is refused in PROD")
-        if not self.public_url.startswith("https://") and (
-            self.environment == "PROD" or not self.public_url.startswith(tuple(f"http{s}" for s in _LOOPBACK_SUFFIXES))
-        ):
+        local = urlsplit(self.public_url).hostname in _LOOPBACK and self.environment != "PROD"
+        if not self.is_secure and not local:
             raise ValueError("public_url must begin with https:// (http:// on this machine, outside PROD; FTS-SEC-1)")
         return self
 

@@ -10,7 +10,10 @@ import pytest
 
 from tests.e2e.conftest import REPOSITORY, SECONDS, Run
 
-TARGETS = ("help", "demo", "sign", "verify", "test", "check", "format", "bench", "samples", "clean")
+TARGETS = (
+    *("help", "demo", "demo-check", "sign-demo", "sign", "verify", "test", "check", "format", "bench", "bench-line"),
+    *("samples", "clean"),
+)
 PRIVATE_KEY = "-----BEGIN {}PRIVATE " + "KEY-----\n"
 
 
@@ -33,9 +36,9 @@ def test_help_is_the_default_and_lists_every_target() -> None:
     assert done.stdout == make(REPOSITORY, "help").stdout
 
 
-def test_demo_then_sign_then_verify(clone: Callable[[], Path], documents: Path) -> None:
+def test_sign_demo_then_sign_then_verify(clone: Callable[[], Path], documents: Path) -> None:
     tree = clone()
-    demo = make(tree, "demo")
+    demo = make(tree, "sign-demo")
     assert demo.returncode == 0, demo.stderr
     assert "3 of 3 files signed at LTA and verified" in demo.stdout
     assert len(re.findall(r"^VALID  var/signed/.*, level LTA$", demo.stdout, re.MULTILINE)) == 3

@@ -1,0 +1,58 @@
+"""The configuration: what is wrong is said at the start, all of it (FTS-SEC-1, design sections 6 and 10)."""
+
+from pathlib import Path
+
+import pytest
+
+from fts.configuration import load
+from fts.errors import RefusalError
+
+SOUND = """
+environment = "{environment}"
+operator = "Operator"
+public_url = "{url}"
+data = "data"
+master_key = "master.key"
+trust_anchors = "root.pem"
+tsa_url = "https://tsa.example/"
+{more}
+"""
+
+
+def written(directory: Path, *, environment: str = "TA", url: str = "https://sign.example", more: str = "") -> Path:
+    path = directory / "gateway.toml"
+    path.write_text(SOUND.format(environment=environment, url=url, more=more))
+    return path
+
+
+def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
+    configuration = load(written(tmp_path, more="[limits]\ndocument_bytes = 1000"))
+    assert configuration.data == tmp_path / "data"
+    assert configuration.limits.document_bytes == 1000
+    assert configuration.limits.json_bytes == 65536
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"environment": "PROD", "more": 'card_agent = "http://127.0.0.1:1"'}, "demo card is refused in PROD"),
+        ({"environment": "PROD", "url": "http://localhost:8080"}, "https://"),
+        ({"url": "http://sign.example"}, "https://"),
+        ({"url": "http://localhost.evil.example"}, "https://"),
+        ({"url": "https://sign.example/"}, "slash"),
+        ({"environment": "LIVE"}, "environment"),
+        ({"more": "surprise = 1"}, "surprise"),
+        ({"more": "[limits]\nsurprise = 1"}, "surprise"),
+        ({"more": "not toml"}, "gateway.toml"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: Path, change: dict[str, str], fault: str) -> None:
+    with pytest.raises(RefusalError, match=fault) as caught:
+        load(written(tmp_path, **change))
+    assert caught.value.code == "CONFIGURATION_INVALID"
+
+
+def test_trust_anchors_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
+    configuration = load(written(tmp_path))
+    with pytest.raises(RefusalError, match="trust_anchors"):
+        configuration.engine_settings()
