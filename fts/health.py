@@ -26,8 +26,7 @@ async def ready(services: ServicesDep) -> dict[str, str]:
     except Exception as error:
         raise ProblemError("NOT_READY", f"the database does not answer ({type(error).__name__})") from error
     try:
-        async for _ in services.store.listing():
-            break
-    except (StorageError, OSError) as error:
-        raise ProblemError("NOT_READY", f"the object store does not answer ({type(error).__name__})") from error
+        await services.store.check()
+    except StorageError as error:
+        raise ProblemError("NOT_READY", f"the object store does not work: {error}") from error
     return {"status": "ready"}

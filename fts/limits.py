@@ -42,11 +42,15 @@ class GatewayLimits:
     """Age at which an object that nothing refers to is removed."""
     sweep_seconds: float = 15.0
     """Time between two sweeps."""
+    orphan_sweep_seconds: float = 600.0
+    """Time between two searches for such objects."""
+    stop_seconds: float = 20.0
+    """How long a worker that is asked to stop goes on with the jobs under way."""
     webhook_attempts: int = 10
     """Most deliveries of one message that are tried."""
     webhook_seconds: float = 10.0
     """Time that a client's server has to take a message."""
-    connections: int = 200
+    connections: int = 1000
     """Requests that one web process serves at a time; more get 503."""
 
 

@@ -16,7 +16,7 @@ from fts.documents.models import document as document_table
 from fts.documents.models import preview as preview_table
 from fts.jobs.queue import forget_finished
 from fts.problems import ProblemError
-from fts.services import Services
+from fts.services import Services, clear_spool
 from fts.signings import store
 from fts.signings.models import signing as signing_table
 from fts.signings.service import destroy
@@ -31,9 +31,14 @@ _JOB_AGE: Final = timedelta(days=1)
 
 async def keep_up(services: Services) -> None:
     """Sweep again and again until cancelled."""
+    loop = asyncio.get_running_loop()
+    orphans_at = loop.time()
     while True:
         try:
             await sweep(services)
+            if loop.time() >= orphans_at:
+                await remove_orphans(services)
+                orphans_at = loop.time() + services.limits.orphan_sweep_seconds
         except Exception:  # noqa: BLE001 - the next round tries again
             _LOG.exception("a sweep failed; the next one tries again")
         await asyncio.sleep(services.limits.sweep_seconds)
@@ -43,7 +48,7 @@ async def sweep(services: Services) -> None:
     """Do one round."""
     await _expire(services)
     await _destroy(services)
-    await _remove_orphans(services)
+    await asyncio.to_thread(clear_spool, services.configuration)
     async with services.database.write() as work:
         await forget_finished(work, _JOB_AGE)
 
@@ -71,7 +76,7 @@ async def _destroy(services: Services) -> None:
             continue
 
 
-async def _remove_orphans(services: Services) -> None:
+async def remove_orphans(services: Services) -> None:
     """Remove objects that a crash left without a row."""
     old = services.clock() - services.limits.orphan_age
     names = [stored.name async for stored in services.store.listing() if stored.modified_at < old]

@@ -11,7 +11,7 @@ from fts.documents import tasks as documents
 from fts.jobs.queue import Queue
 from fts.jobs.runner import Task, Worker
 from fts.process_pool import DocumentProcesses
-from fts.services import clear_spool, wired
+from fts.services import wired
 from fts.signings import tasks as signings
 from fts.upkeep import keep_up
 from fts.webhooks import tasks as webhooks
@@ -30,7 +30,7 @@ _DELIVERIES: Final = 4
 
 
 async def work(configuration: Configuration) -> None:
-    """Work until SIGTERM or SIGINT; jobs under way are left to their leases."""
+    """Work until SIGTERM or SIGINT; jobs under way are finished as far as the time allows."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -38,12 +38,14 @@ async def work(configuration: Configuration) -> None:
     size = configuration.document_processes
     slots: dict[Queue, int] = {"citizen": size, "outbound": _DELIVERIES}
     async with wired(configuration) as services, DocumentProcesses(configuration.engine_settings(), size) as processes:
-        clear_spool(configuration)
         worker = Worker(services, processes, TASKS)
         running = [asyncio.create_task(worker.run(slots)), asyncio.create_task(keep_up(services))]
         print("worker ready", flush=True)  # noqa: T201 - what a supervisor waits for
         stopping = asyncio.create_task(stop.wait())
         done, _ = await asyncio.wait([*running, stopping], return_when=asyncio.FIRST_COMPLETED)
+        if stopping in done:
+            worker.stop()
+            await asyncio.wait([running[0]], timeout=configuration.limits.stop_seconds)
         for task in (*running, stopping):
             task.cancel()
         await asyncio.gather(*running, stopping, return_exceptions=True)

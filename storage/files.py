@@ -43,6 +43,10 @@ class FileStore:
         """See `ObjectStore.delete`."""
         await asyncio.to_thread(self._path(name).unlink, missing_ok=True)
 
+    async def check(self) -> None:
+        """See `ObjectStore.check`."""
+        await asyncio.to_thread(self._check)
+
     async def listing(self) -> AsyncIterator[Stored]:
         """See `ObjectStore.listing`; files that a crash left half-written are listed too, to be deleted."""
         for stored in await asyncio.to_thread(self._listed):
@@ -79,6 +83,16 @@ class FileStore:
             raise ObjectMissingError(f"there is no object {name}") from error
         except OSError as error:
             raise StorageError(f"{name} cannot be read: {error.strerror}") from error
+
+    def _check(self) -> None:
+        probe = self._root / f"{_TEMPORARY}{secrets.token_hex(8)}"
+        try:
+            probe.write_bytes(b"probe")
+            if probe.read_bytes() != b"probe":
+                raise StorageError("the store does not give back what was written")
+            probe.unlink()
+        except OSError as error:
+            raise StorageError(f"the store cannot be written: {error.strerror}") from error
 
     def _listed(self) -> list[Stored]:
         found = []

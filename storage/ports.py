@@ -52,5 +52,12 @@ class ObjectStore(Protocol):
     async def delete(self, name: str) -> None:
         """Remove the object; nothing happens where there is none."""
 
+    async def check(self) -> None:
+        """Write, read and delete a small object.
+
+        Raises:
+            StorageError: the store does not work.
+        """
+
     def listing(self) -> AsyncIterator[Stored]:
         """List all objects."""

@@ -57,6 +57,7 @@ class Worker:
         self._owner = f"{socket.gethostname()}:{os.getpid()}"
         self._lease = timedelta(seconds=services.limits.lease_seconds)
         self._wake: dict[Queue, asyncio.Event] = {}
+        self._stopping = False
 
     async def run(self, slots: Mapping[Queue, int]) -> None:
         """Work until cancelled: `slots` says how many jobs of each queue at a time."""
@@ -67,6 +68,11 @@ class Worker:
             for queue, count in slots.items():
                 for _ in range(count):
                     group.create_task(self._serve(queue))
+
+    def stop(self) -> None:
+        """Claim nothing any more; `run` ends when the jobs under way are done."""
+        self._stopping = True
+        self._hear("")
 
     async def in_process(self, request: Message, signing_id: str | None = None) -> Message:
         """Have a document process do a step; its announcements reach the signing's page.
@@ -105,7 +111,7 @@ class Worker:
 
     async def _serve(self, queue: Queue) -> None:
         database, wake = self.services.database, self._wake[queue]
-        while True:
+        while not self._stopping:
             wake.clear()
             job = await claim(database, queue, self._owner, self._lease)
             if job is not None:
