@@ -91,7 +91,7 @@ class DemoLine:
         gateway = [python, "-m", "fts.cli"]
         config = ["--config", str(self.configuration)]
         agent = [
-            *(python, "-m", "deploy.demo_card", "--token", str(self.directory / "token")),
+            *(python, "-m", "deploy.demo_card", "serve", "--token", str(self.directory / "token")),
             *("--state", str(self.pin_counter), "--port", str(self.ports["agent"]), "--signer", SIGNER),
             *("--origin", self.gateway_url, "--environment", ENVIRONMENT),
         ]

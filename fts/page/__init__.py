@@ -1,0 +1,1 @@
+"""The signing page: what the signer sees, in four languages."""

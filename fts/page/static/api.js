@@ -1,0 +1,58 @@
+// Calls to the gateway, for one signing: the path of the page is its address.
+const BASE = location.pathname.replace(/\/$/, "");
+const PAUSES = [500, 1000, 2000, 4000];
+
+export const main = document.querySelector("main");
+export const texts = JSON.parse(main.dataset.texts);
+
+/** A refusal of the gateway: `code` as in its catalogue. */
+export class Problem extends Error {
+  constructor(members) {
+    super(members.detail);
+    Object.assign(this, { code: members.code, state: members.state, reference: members.reference });
+  }
+}
+
+/** One sentence, with one way forward, for a problem's code. */
+export function sentence(code) {
+  const group = ["REVOCATION", "TIMESTAMP", "CERTIFICATE", "DOCUMENT", "DIGEST"].find((name) => code.startsWith(name));
+  const known = { DIGEST: "SIGNING_STATE" };
+  return texts[`problem_${code}`] ?? texts[`problem_${known[group] ?? group}`] ?? texts.problem_OTHER;
+}
+
+async function answered(response) {
+  if (response.ok) return response.status === 204 ? null : response.json();
+  const members = await response.json().catch(() => ({ code: "OTHER", detail: String(response.status) }));
+  throw new Problem(members);
+}
+
+export const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+/** Call, again and again while the gateway cannot be reached; `offline(true|false)` hears of it. */
+async function persistently(call, offline) {
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      const answer = await answered(await call());
+      offline(false);
+      return answer;
+    } catch (error) {
+      if (error instanceof Problem && !["OVERLOADED", "INTERNAL_ERROR", "OTHER"].includes(error.code)) throw error;
+      if (error instanceof Problem && error.code === "INTERNAL_ERROR" && attempt >= PAUSES.length) throw error;
+      offline(true);
+      await sleep(PAUSES[Math.min(attempt, PAUSES.length - 1)]);
+    }
+  }
+}
+
+const silent = () => {};
+
+export function post(what, body, offline = silent) {
+  const init = { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
+  return persistently(() => fetch(`${BASE}/${what}`, init), offline);
+}
+
+export function getState(after, offline = silent) {
+  return persistently(() => fetch(`${BASE}/state?after=${after}`), offline);
+}
+
+export const pageAddress = (number, kind) => `${BASE}/pages/${number}.${kind}`;

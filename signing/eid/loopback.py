@@ -1,0 +1,154 @@
+"""The card core over HTTP on the loopback: a bare ASGI application with the messages' door and the PIN window.
+
+Only pages of the configured origins get through to the card (exact Origin), only requests for this very address count
+(exact Host: a name that was rebound to the loopback is another), and only the window's own page gives a PIN.
+"""
+
+import html
+import json
+from collections.abc import Awaitable, Callable, Collection, MutableMapping
+from pathlib import Path
+from typing import Any, Final
+
+from signing.eid.card_core import MAX_REQUEST_BYTES, CardCore
+from signing.eid.pin_window import PinWindow
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+_FILES: Final = Path(__file__).parent / "window"
+_LANGUAGES: Final = ("en", "nl", "fr", "de")
+_TEXTS: Final[dict[str, dict[str, str]]] = json.loads((_FILES / "texts.json").read_text(encoding="utf-8"))
+_PIN_DIGITS: Final = range(4, 13)
+_JSON: Final = "application/json"
+_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+)
+_STATIC: Final = {"/window/window.js": "text/javascript", "/window/window.css": "text/css"}
+
+
+class LoopbackApp:
+    """Serves the card core at /message and its PIN window at /window."""
+
+    def __init__(self, core: CardCore, window: PinWindow, *, own: str, origins: Collection[str]) -> None:
+        """Serve at the origin `own` (http://127.0.0.1:PORT) for pages of `origins`."""
+        self._core = core
+        self._window = window
+        self._own = own
+        self._host = own.partition("://")[2]
+        self._origins = frozenset(origins)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection's scope (ASGI 3)."""
+        if scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+            return
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        if headers.get("host") != self._host:
+            await _respond(send, 403, {"error": "host"})
+            return
+        match scope["method"], scope["path"]:
+            case "OPTIONS" | "POST" as method, "/message":
+                await self._message(method, headers, receive, send)
+            case "GET", "/window":
+                await self._page(scope, send)
+            case "GET", path if path in _STATIC:
+                await _send(send, 200, (_FILES / path.rpartition("/")[2]).read_bytes(), _STATIC[path])
+            case "GET", "/window/next" if headers.get("sec-fetch-site", "same-origin") == "same-origin":
+                known = scope["query_string"].decode("latin-1").removeprefix("known=")
+                await _respond(send, 200, await self._window.next(int(known) if known.isdecimal() else 0))
+            case "POST", "/window/pin" | "/window/cancel" as path if headers.get("origin") == self._own:
+                await self._answered(path, receive, send)
+            case _:
+                await _respond(send, 404, {"error": "not_found"})
+
+    async def _message(self, method: str, headers: dict[str, str], receive: Receive, send: Send) -> None:
+        origin = headers.get("origin", "")
+        if origin not in self._origins:
+            await _respond(send, 403, {"error": "origin"})
+            return
+        allowed = [(b"access-control-allow-origin", origin.encode()), (b"vary", b"origin")]
+        if method == "OPTIONS":
+            more = [
+                (b"access-control-allow-methods", b"POST"),
+                (b"access-control-allow-headers", b"content-type"),
+                (b"access-control-allow-private-network", b"true"),
+            ]
+            await _send(send, 204, b"", _JSON, *allowed, *more)
+            return
+        body = await _body(receive)
+        try:
+            message = json.loads(body) if body is not None else None
+        except (ValueError, RecursionError):
+            message = None
+        if headers.get("content-type", "").partition(";")[0] != _JSON:
+            message = None
+        answer = await self._core.handle(message, origin=origin)
+        await _send(send, 200, json.dumps(answer).encode(), _JSON, *allowed)
+
+    async def _page(self, scope: Scope, send: Send) -> None:
+        asked = scope["query_string"].decode("latin-1").removeprefix("lang=")
+        language = asked if asked in _LANGUAGES else _LANGUAGES[0]
+        texts = _TEXTS[language]
+        page = (_FILES / "window.html").read_text(encoding="utf-8")
+        for name, value in {"lang": language, "texts": json.dumps(texts), **texts}.items():
+            page = page.replace(f"{{{{{name}}}}}", html.escape(value, quote=True))
+        await _send(send, 200, page.encode(), "text/html; charset=utf-8")
+
+    async def _answered(self, path: str, receive: Receive, send: Send) -> None:
+        body = await _body(receive)
+        try:
+            given = json.loads(body or b"")
+            request, pin = str(given["request"]), given.get("pin")
+        except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
+            await _respond(send, 400, {"error": "malformed"})
+            return
+        if path.endswith("cancel"):
+            pin = None
+        elif not (isinstance(pin, str) and pin.isascii() and pin.isdigit() and len(pin) in _PIN_DIGITS):
+            await _respond(send, 422, {"error": "pin_length"})
+            return
+        taken = self._window.give(request, pin)
+        await _respond(send, 200 if taken else 409, {"taken": taken})
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return
+
+
+async def _body(receive: Receive) -> bytes | None:
+    """Return the body, None where it is longer than a message may be."""
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        body += message.get("body", b"")
+        if len(body) > MAX_REQUEST_BYTES:
+            return None
+        if not message.get("more_body"):
+            return bytes(body)
+
+
+async def _respond(send: Send, status: int, answer: dict[str, Any]) -> None:
+    await _send(send, status, json.dumps(answer).encode(), _JSON)
+
+
+async def _send(send: Send, status: int, body: bytes, media_type: str, *more: tuple[bytes, bytes]) -> None:
+    headers = [
+        (b"content-type", media_type.encode()),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+        (b"x-content-type-options", b"nosniff"),
+        (b"referrer-policy", b"no-referrer"),
+        (b"content-security-policy", _POLICY.encode()),
+        *more,
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,108 @@
+"""The desk of the loopback agent: a small window of its own, in which the signer types the PIN."""
+
+import asyncio
+import secrets
+from dataclasses import dataclass
+from typing import Any, Final
+
+from signing.eid.card_core import PinRequest, PinTimeoutError
+
+_DIGEST_DIGITS: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class WindowLimits:
+    """How long is waited for a person, in seconds."""
+
+    opening: float = 10.0
+    """For a window to open."""
+    absence: float = 3.0
+    """For a window that went away, before that counts as a cancellation."""
+    answer: float = 120.0
+    """For the PIN."""
+    poll: float = 20.0
+    """For news, in one request of the window."""
+
+
+class PinWindow:
+    """Asks for PINs in whichever window is open (`signing.eid.card_core.PinDesk`)."""
+
+    def __init__(self, limits: WindowLimits = WindowLimits()) -> None:
+        self._limits = limits
+        self._version = 1
+        self._changed = asyncio.Event()
+        self._request: PinRequest | None = None
+        self._request_id = ""
+        self._answer: asyncio.Future[str | None] | None = None
+        self._result: str | None = None
+        self._polls = 0
+        self._left_at = -float("inf")
+
+    async def ask(self, request: PinRequest) -> str | None:
+        """See `PinDesk.ask`."""
+        loop = asyncio.get_running_loop()
+        self._request, self._request_id, self._result = request, secrets.token_hex(16), None
+        answer: asyncio.Future[str | None] = loop.create_future()
+        self._answer = answer
+        self._change()
+        began, seen = loop.time(), False
+        try:
+            while True:
+                done, _ = await asyncio.wait([answer], timeout=0.1)
+                if done:
+                    return answer.result()
+                now = loop.time()
+                present = self._polls > 0 or now - self._left_at < self._limits.absence
+                seen = seen or self._polls > 0
+                if now - began > self._limits.answer or (not seen and now - began > self._limits.opening):
+                    raise PinTimeoutError("nobody gave the PIN in time")
+                if seen and not present:
+                    return None
+        finally:
+            self._answer = self._request = None
+            self._change()
+
+    def tell(self, result: str) -> None:
+        """See `PinDesk.tell`."""
+        self._result = result
+        self._change()
+
+    async def next(self, known: int) -> dict[str, Any]:
+        """Return what the window shows, as soon as it is another version than it knows, or after a while."""
+        self._polls += 1
+        try:
+            async with asyncio.timeout(self._limits.poll):
+                while self._version == known:
+                    await self._changed.wait()
+        except TimeoutError:
+            pass
+        finally:
+            self._polls -= 1
+            self._left_at = asyncio.get_running_loop().time()
+        return self._shown()
+
+    def give(self, request_id: str, pin: str | None) -> bool:
+        """Answer the request that is open; tells whether that was it."""
+        if self._answer is None or self._answer.done() or not secrets.compare_digest(request_id, self._request_id):
+            return False
+        self._answer.set_result(pin)
+        return True
+
+    def _shown(self) -> dict[str, Any]:
+        request = self._request
+        if request is None:
+            return {"version": self._version, "request": None, "result": self._result}
+        return {
+            "version": self._version,
+            "request": self._request_id,
+            "result": None,
+            "origin": request.origin,
+            "document": request.document,
+            "digest": request.digest.hex()[:_DIGEST_DIGITS],
+            "card": request.certificate.token_label,
+        }
+
+    def _change(self) -> None:
+        self._version += 1
+        self._changed.set()
+        self._changed = asyncio.Event()
