@@ -14,7 +14,6 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from fts import health
-from fts import page as page_package
 from fts.configuration import Configuration
 from fts.documents import routes as documents
 from fts.http.outermost import Outermost
@@ -25,7 +24,7 @@ from fts.signings import page_routes
 from fts.signings import routes as signings
 from timestamping.clock import Clock, utc_now
 
-_STATIC: Final = Path(page_package.__file__).parent / "static"
+_STATIC: Final = Path(__file__).parent / "page" / "static"
 _DESCRIPTION: Final = (
     "Upload a document, have it signed in the browser with an eID card, download it with a signature at level LTA. "
     "Errors are application/problem+json with a stable `code`; times are UTC."

@@ -6,13 +6,16 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Path, Response
 
 from fts.documents import service as documents
+from fts.documents.service import Document
 from fts.http.content import content_response
 from fts.http.dependencies import ClientActor, ClientDep, ServicesDep
 from fts.http.problem_response import responses
 from fts.http.strict import StrictRoute
 from fts.problems import ProblemError
+from fts.services import Services
 from fts.signings import service, store
 from fts.signings.schemas import SigningOrder, SigningView
+from fts.signings.store import Signing
 
 router = APIRouter(prefix="/v1/signings", tags=["signings"], route_class=StrictRoute)
 
@@ -55,14 +58,15 @@ async def create(
     """Create a signing for a document that is ready, and get the address for the signer."""
     signing = await service.create(services, client, actor, order.order(), idempotency_key)
     response.headers["Location"] = f"/v1/signings/{signing.id}"
-    return SigningView.created(services, signing)
+    return SigningView.created(services, signing, await _document(services, signing))
 
 
 @router.get("/{signing_id}", responses=responses("CREDENTIALS_REQUIRED", "SIGNING_NOT_FOUND"))
 async def read(services: ServicesDep, client: ClientDep, signing_id: SigningId) -> SigningView:
     """Read a signing: the truth about it, whatever the browser came back with."""
     async with services.database.read() as connection:
-        return SigningView.of(services, await store.of_client(connection, client.id, signing_id, services.clock()))
+        signing = await store.of_client(connection, client.id, signing_id, services.clock())
+    return SigningView.of(services, signing, await _document(services, signing))
 
 
 @router.post(
@@ -71,7 +75,8 @@ async def read(services: ServicesDep, client: ClientDep, signing_id: SigningId) 
 )
 async def cancel(services: ServicesDep, client: ClientDep, actor: ClientActor, signing_id: SigningId) -> SigningView:
     """End a signing before the signer has signed."""
-    return SigningView.of(services, await service.cancel(services, client, actor, signing_id))
+    signing = await service.cancel(services, client, actor, signing_id)
+    return SigningView.of(services, signing, await _document(services, signing))
 
 
 @router.get(
@@ -100,3 +105,8 @@ async def download(
     file = await services.store.open(signing.result_object)
     name = f"{PurePath(document.name).stem}-signed.pdf"
     return content_response(file, signing.result_size, signing.result_sha256, name, range_)
+
+
+async def _document(services: Services, signing: Signing) -> Document:
+    async with services.database.read() as connection:
+        return await documents.get(connection, signing.client_id, signing.document_id, services.clock())

@@ -4,7 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 
-from fts.documents.schemas import Printable, ProblemView, Time
+from fts.documents.schemas import Printable, ProblemView, RepairView, Time
+from fts.documents.service import Document
 from fts.services import Services
 from fts.signings.service import Order, signing_url
 from fts.signings.states import State
@@ -23,6 +24,7 @@ _CREATED: dict[str, JsonValue] = {
     "problem": None,
     "signer": None,
     "result": None,
+    "repair": None,
 }
 
 
@@ -115,9 +117,10 @@ class SigningView(BaseModel):
     problem: ProblemView | None
     signer: SignerView | None
     result: ResultView | None
+    repair: RepairView | None
 
     @classmethod
-    def of(cls, services: Services, signing: Signing) -> "SigningView":
+    def of(cls, services: Services, signing: Signing, document: Document) -> "SigningView":
         """Return the view of a signing as it is."""
         accepted = signing.state in (State.FINISHING, State.COMPLETED)
         return cls(
@@ -128,12 +131,20 @@ class SigningView(BaseModel):
             if accepted
             else None,
             result=_result(signing),
+            repair=_repair(document),
         )
 
     @classmethod
-    def created(cls, services: Services, signing: Signing) -> "SigningView":
+    def created(cls, services: Services, signing: Signing, document: Document) -> "SigningView":
         """Return the view of a signing as it was when it was created: the answer that a repeated request gets."""
-        return cls(**cls._fixed(services, signing), state=State.CREATED.value, problem=None, signer=None, result=None)
+        return cls(
+            **cls._fixed(services, signing),
+            state=State.CREATED.value,
+            problem=None,
+            signer=None,
+            result=None,
+            repair=_repair(document),
+        )
 
     @staticmethod
     def _fixed(services: Services, signing: Signing) -> dict[str, Any]:
@@ -146,6 +157,10 @@ class SigningView(BaseModel):
             "created_at": signing.created_at,
             "deadline": signing.deadline,
         }
+
+
+def _repair(document: Document) -> RepairView | None:
+    return None if document.repair is None else RepairView(**document.repair)
 
 
 def _result(signing: Signing) -> ResultView | None:

@@ -44,6 +44,8 @@ class FakeGateway:
         """How often a document is still `inspecting` before it is `ready`."""
         self.answer: Response | None = None
         """What every request is answered with instead, while it is set."""
+        self.repair: dict[str, Any] | None = None
+        """What documents that are uploaded from now on say about having been rewritten."""
         self.rejection: dict[str, Any] | None = None
         """The problem that the inspection after a 202 ends with."""
 
@@ -70,8 +72,8 @@ class FakeGateway:
             signing["result"] = {
                 "sha256": hashlib.sha256(content).hexdigest(),
                 "size": len(content),
-                "level": "PAdES-B-LTA",
-                "signed_at": "2026-11-24T09:30:01Z",
+                "level": "LTA",
+                "signed_at": "2026-11-24T09:30:01.000Z",
                 "archived_at": "2026-11-24T09:30:03Z",
             }
         signing.update(state=state, **changes)
@@ -108,7 +110,7 @@ class FakeGateway:
             "sha256": digest.hexdigest(),
             "pages": 1,
             "signatures": 0,
-            "repair": None,
+            "repair": self.repair,
             "problem": None,
         }
         self.contents[name] = content
@@ -163,7 +165,6 @@ class FakeGateway:
             "problem": None,
             "signer": None,
             "result": None,
-            "repair": None,
             "language": order["language"],
             "opaque": order["state"],
         }

@@ -108,6 +108,7 @@ def test_other_ends(desk: Desk, chromium: Browser, language: str) -> None:
     """Ends without a signature, a rewritten document, a wrong file, and a gateway that is down."""
     context = chromium.new_context(locale=language, viewport={"width": 1100, "height": 800})
     page = context.new_page()
+    desk.gateway.repair = DAMAGED
     page.goto(desk.url)
     page.locator("button[type=submit]").click()
     page.wait_for_url("**/signings/*")
@@ -122,7 +123,7 @@ def test_other_ends(desk: Desk, chromium: Browser, language: str) -> None:
         desk.gateway.finish(signing, state, problem=problem, result=None, signer=None)
         page.reload()
         seen(page, f"8-{state}", language)
-    desk.gateway.finish(signing, problem=None, repair=DAMAGED)
+    desk.gateway.finish(signing, problem=None)
     page.reload()
     seen(page, "9-wrong-file", language)
     assert page.locator(".checks .bad").count() == 1

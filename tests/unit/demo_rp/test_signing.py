@@ -35,7 +35,7 @@ def test_a_sample_is_signed_and_collected(desk: Desk, browser: httpx.Client) -> 
     assert (back.status_code, back.headers["location"]) == (303, f"/signings/{signing['id']}")
     page = browser.get(back.headers["location"])
     assert page.status_code == 200
-    for told in ("The document is signed", "Camille Voorbeeld", "PAdES-B-LTA", "24 Nov 2026, 09:30:01 UTC"):
+    for told in ("The document is signed", "Camille Voorbeeld", "<dd>PAdES LTA</dd>", "24 Nov 2026, 09:30:01 UTC"):
         assert told in page.text
     assert signing["result"]["sha256"] in page.text
     assert "85073003328" not in page.text
@@ -159,6 +159,8 @@ def test_another_file_than_the_gateway_states(desk: Desk, browser: httpx.Client)
     page = browser.get(f"/signings/{signing}").text
     assert "has another SHA-256 than the gateway states" in page
     assert "It begins with the original" in page
+    assert "The signed document does not pass the checks" in page
+    assert "/content" not in page
 
 
 @pytest.mark.parametrize("content", [PDF[:-1] + b"x" + APPENDED, PDF[:-1], b""])
@@ -169,19 +171,22 @@ def test_a_file_that_does_not_begin_with_the_original(desk: Desk, browser: httpx
     page = browser.get(f"/signings/{signing}").text
     assert "It does not begin with the original" in page
     assert page.count('<li class="good">') == 1
+    assert "The signed document does not pass the checks" in page
 
 
 @pytest.mark.parametrize("ours", [True, False])
 def test_a_file_that_the_gateway_rewrote(desk: Desk, browser: httpx.Client, ours: bool) -> None:
+    original = hashlib.sha256(PDF if ours else b"other").hexdigest()
+    findings = ["xref <table> damaged"]
+    desk.gateway.repair = {"original_sha256": original, "rewritten_sha256": "1" * 64, "findings": findings}
     signing = desk.begun(browser)
     desk.gateway.results[signing] = b"%PDF-1.7 rewritten" + APPENDED
-    original = hashlib.sha256(PDF if ours else b"other").hexdigest()
-    repair = {"original_sha256": original, "rewritten_sha256": "1" * 64, "findings": ["xref <table> damaged"]}
-    desk.gateway.finish(signing, repair=repair)
+    desk.gateway.finish(signing)
     page = browser.get(f"/signings/{signing}").text
     assert "xref &lt;table&gt; damaged" in page
     assert ("The original was damaged" in page) == ours
     assert ("rewrote another file than the original" in page) != ours
+    assert ("The document is signed" in page) == ours
 
 
 def test_destroyed_on_request(desk: Desk, browser: httpx.Client) -> None:
