@@ -68,8 +68,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 @contextmanager
-def running(directory: Path) -> Iterator[tuple[DemoLine, list[Service]]]:
-    """Run the whole line to the end of the block.
+def running(directory: Path, *, limits: str = "") -> Iterator[tuple[DemoLine, list[Service]]]:
+    """Run the whole line to the end of the block; `limits` are lines for a new gateway's configuration.
 
     Raises:
         DemoStackError, DemoTokenError, ProcessError: something could not be made or started.
@@ -77,7 +77,7 @@ def running(directory: Path) -> Iterator[tuple[DemoLine, list[Service]]]:
     with ExitStack() as stack:
         if not directory.exists():
             print("Making the demo's PKI, card and account (the first time only)", flush=True)
-        line = stack.enter_context(demo_line(directory))
+        line = stack.enter_context(demo_line(directory, limits=limits))
         services = line.services()
         for service in services:
             stack.enter_context(service)

@@ -18,7 +18,7 @@ FLAGS: Final = (
     "--disable-component-update",
     "--disable-sync",
 )
-_SECONDS: Final = 30
+_SECONDS: Final = 15
 
 Look = Callable[[Page, str], None]
 """Is shown each screen, with its name."""
@@ -56,7 +56,7 @@ class Person:
     def __init__(self, page: Page, counter: str, pin: str, look: Look = look_away) -> None:
         self.page = page
         self._counter = counter
-        self._pin = pin
+        self.pin = pin
         self._look = look
         page.set_default_timeout(_SECONDS * 1000)
         expect.set_options(timeout=_SECONDS * 1000)
@@ -88,9 +88,15 @@ class Person:
         self._look(window, "pin-window")
         return window
 
+    def press_sign_again(self, window: Page) -> Page:
+        """Press the button while the card's window is open, and return the window when it asks for the PIN again."""
+        self.page.click("#sign")
+        expect(window.locator("#pin")).to_be_visible()
+        return window
+
     def type_pin(self, window: Page, pin: str | None = None) -> None:
         """Type a PIN, by default the right one, into the card's window."""
-        window.fill("#pin", pin or self._pin)
+        window.fill("#pin", pin or self.pin)
         window.keyboard.press("Enter")
 
     def end(self) -> str:

@@ -39,7 +39,7 @@ trust_anchors = "root.pem"
 tsa_url = "{tsa}"
 allowed_urls = ["{pki}"]
 card_agent = "{agent}"
-"""
+{limits}"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ class DemoLine:
 
 
 @contextmanager
-def demo_line(directory: Path) -> Iterator[DemoLine]:
+def demo_line(directory: Path, *, limits: str = "") -> Iterator[DemoLine]:
     """Give the demo's line in `directory`, made as far as it is missing, with its PKI served.
 
     Raises:
@@ -134,7 +134,7 @@ def demo_line(directory: Path) -> Iterator[DemoLine]:
         for name, content in demo_documents():
             (directory / "samples" / name).write_bytes(content)
         if not line.account_file.exists():
-            _make_gateway(line)
+            _make_gateway(line, limits)
         yield line
 
 
@@ -146,7 +146,7 @@ def _ports(path: Path) -> dict[str, int]:
     return ports
 
 
-def _make_gateway(line: DemoLine) -> None:
+def _make_gateway(line: DemoLine, limits: str) -> None:
     """Make configuration, database and account; what an interrupted run left is made anew."""
     folder = line.configuration.parent
     shutil.rmtree(folder, ignore_errors=True)
@@ -159,6 +159,7 @@ def _make_gateway(line: DemoLine) -> None:
             tsa=line.stack.tsa_url,
             pki=line.stack.pki.base_url,
             agent=line.agent_url,
+            limits=f"\n[limits]\n{limits}" if limits else "",
         )
     )
     _fts("migrate", "--config", str(line.configuration))

@@ -53,6 +53,8 @@ class DemoStack:
     pki: DemoPki
     token: DemoToken
     pin: str
+    services: DemoPkiApp
+    """What serves the PKI, unless another process does already; its faults can be set."""
 
     @property
     def tsa_url(self) -> str:
@@ -81,13 +83,15 @@ def demo_stack(directory: Path, *, shared: bool = False) -> Iterator[DemoStack]:
     with _locked(directory.parent / f".{directory.name}.lock") as release:
         if not directory.exists():
             _make(directory)
+        pki = DemoPki.load(directory / "pki")
         stack = DemoStack(
             directory,
-            DemoPki.load(directory / "pki"),
+            pki,
             load_demo_token(directory / "token"),
             (directory / "pin").read_text().strip(),
+            DemoPkiApp(pki, timestamping=timestamping_application(pki)),
         )
-        with nullcontext() if _is_served(stack.pki) else _server(stack.pki):
+        with nullcontext() if _is_served(pki) else _server(stack):
             if shared:
                 release()
             yield stack
@@ -116,14 +120,14 @@ def _make(directory: Path) -> None:
         raise
 
 
-def _server(pki: DemoPki) -> DemoServer:
+def _server(stack: DemoStack) -> DemoServer:
     """Return a server for the PKI that has been found able to listen."""
-    port = urlsplit(pki.base_url).port or 80
+    port = urlsplit(stack.pki.base_url).port or 80
     if not is_free(port):
         raise DemoStackError(
             f"Another program uses port {port}, which this demo has in its certificates: stop that one."
         )
-    return DemoServer(DemoPkiApp(pki, timestamping=timestamping_application(pki)), port=port)
+    return DemoServer(stack.services, port=port)
 
 
 def _is_served(pki: DemoPki) -> bool:

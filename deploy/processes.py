@@ -52,7 +52,7 @@ class Service:
         while self.ready.encode() not in self.log.read_bytes():
             self.check()
             if time.monotonic() > deadline:
-                self._stop()
+                self.stop()
                 raise ProcessError(f"{self.name} did not get ready within {_READY_SECONDS:g} s:\n{self._tail()}")
             time.sleep(_LOOK_SECONDS)
         return self
@@ -60,8 +60,19 @@ class Service:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Ask it to end, and end it if it does not."""
-        self._stop()
+        """Stop it."""
+        self.stop()
+
+    @property
+    def pid(self) -> int:
+        """The process's number.
+
+        Raises:
+            ProcessError: it was not started.
+        """
+        if self._process is None:
+            raise ProcessError(f"{self.name} was not started")
+        return self._process.pid
 
     def check(self) -> None:
         """Look whether it still runs.
@@ -72,7 +83,8 @@ class Service:
         if self._process is not None and self._process.poll() is not None:
             raise ProcessError(f"{self.name} has ended with status {self._process.returncode}:\n{self._tail()}")
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
+        """Ask it to end, and end it if it does not."""
         if self._process is None or self._process.poll() is not None:
             return
         self._process.send_signal(signal.SIGTERM)

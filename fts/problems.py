@@ -62,7 +62,7 @@ _OWN: Final = (
     Problem("SIGNING_CANCELLED", 409, "The organisation cancelled", "Ask the organisation that sent you."),
     Problem("SIGNING_DECLINED", 409, "The signer declined", "Create a new signing if the signer agrees after all."),
     Problem("LINK_INVALID", 404, "The link is not valid", "Open the link again from the organisation that sent you."),
-    Problem("SESSION_REQUIRED", 401, "The page has no session", "Open the link from the organisation that sent you."),
+    Problem("SESSION_REQUIRED", 403, "The page has no session", "Open the link from the organisation that sent you."),
     Problem("SESSION_REPLACED", 409, "The link was opened in another browser", "Continue there, or reopen the link."),
     Problem("ORIGIN_REFUSED", 403, "The request came from another site", "Use the signing page itself."),
     Problem("CERTIFICATE_MALFORMED", 422, "The certificate cannot be read", "Use another card or update its software."),
