@@ -75,10 +75,10 @@ class Gateway(Transport):
 
 
 async def digests(response: httpx.Response, prefix: int) -> tuple[str, str | None]:
-    """Return the SHA-256 (hex) of a download, and of its first `prefix` octets if it has as many."""
+    """Return the SHA-256 (hex) of a download, and of its first `prefix` octets if more than these came."""
     whole, size, begun = hashlib.sha256(), 0, None
     async for piece in pieces(response):
-        if size < prefix <= size + len(piece):
+        if size <= prefix < size + len(piece):
             first = whole.copy()
             first.update(piece[: prefix - size])
             begun = first.hexdigest()

@@ -22,6 +22,7 @@ LANGUAGES: Final[Mapping[str, str]] = {"nl": "Nederlands", "fr": "Français", "d
 
 _PACKAGE: Final = Path(__file__).parent
 _DEFAULT: Final = "en"
+_DATES: Final = {"en": "en_GB"}
 _UNITS: Final = ("B", "kB", "MB")
 
 
@@ -100,7 +101,7 @@ def _version(path: Path) -> str:
 
 
 def _moment(value: datetime, language: str) -> str:
-    return f"{format_datetime(value, 'long', locale=language)}"
+    return format_datetime(value, "long", locale=_DATES.get(language, language))
 
 
 def _size(octets: int, language: str) -> str:

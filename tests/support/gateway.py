@@ -1,5 +1,6 @@
-"""The gateway as it runs: web and worker processes over the demo PKI, a client of its API, and a signer without a browser."""
+"""The gateway as it runs: web and worker over the demo PKI, a client of its API, and a signer without a browser."""
 
+import asyncio
 import base64
 import hashlib
 import json
@@ -25,6 +26,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from deploy.demo_pki.__main__ import timestamping_application
 from deploy.demo_pki.pki import DemoPki, Entity, choose_base_url
 from deploy.demo_pki.server import DemoPkiApp, DemoServer
+from fts.audit.service import Event, trail
+from fts.db.database import Database
+from timestamping.clock import utc_now
 
 ENDED = ("completed", "declined", "cancelled", "failed", "expired")
 RETURN_URL = "http://127.0.0.1:1/return"
@@ -205,6 +209,8 @@ class Gateway:
         self.url = f"http://localhost:{self.port}"
         self.config = directory / "gateway.toml"
         self._configuration = configuration
+        self._browsers: list[Browser] = []
+        self._accounts: list[Account] = []
         arguments = ["-m", "fts.cli"]
         self.web = Process(
             [*arguments, "web", "--config", str(self.config), "--port", str(self.port)],
@@ -233,7 +239,9 @@ class Gateway:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.account.api.close()
+        self.close_browsers()
+        for account in self._accounts:
+            account.api.close()
         self.web.stop()
         self.worker.stop()
         self._server.__exit__(None, None, None)
@@ -259,15 +267,35 @@ class Gateway:
         )  # fmt: skip
         made = json.loads(printed)
         api = httpx.Client(base_url=self.url, auth=(made["client_id"], made["secret"]), timeout=30)
-        return Account(made["client_id"], made["secret"], made["webhook_secret"], api)
+        self._accounts.append(Account(made["client_id"], made["secret"], made["webhook_secret"], api))
+        return self._accounts[-1]
 
     def browser(self, signing: dict[str, Any]) -> Browser:
         """Return a browser that has a signing's link."""
-        return Browser(self.url, signing["signing_url"])
+        return self.browser_at(signing["signing_url"])
 
-    def trail(self, signing_id: str) -> list[dict[str, Any]]:
+    def browser_at(self, url: str) -> Browser:
+        """Return a browser that has a link."""
+        self._browsers.append(Browser(self.url, url))
+        return self._browsers[-1]
+
+    def close_browsers(self) -> None:
+        """Close all browsers."""
+        for browser in self._browsers:
+            browser.http.close()
+        self._browsers.clear()
+
+    def trail(self, signing_id: str) -> list[Event]:
         """Return the events of a signing and its document."""
-        return [json.loads(line) for line in self.command("trail", signing_id).splitlines()]
+
+        async def read() -> list[Event]:
+            database = Database(f"sqlite+aiosqlite:///{self.directory / 'data' / 'fts.sqlite3'}", utc_now)
+            try:
+                return await trail(database, signing_id=signing_id)
+            finally:
+                await database.close()
+
+        return asyncio.run(read())
 
     @contextmanager
     def fault(self, path: str, fault: Any) -> Iterator[None]:

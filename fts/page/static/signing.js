@@ -112,6 +112,7 @@ async function signNow() {
     return;
   }
   working = true;
+  sign.textContent = texts.sign;
   enable();
   complain("");
   showSteps();

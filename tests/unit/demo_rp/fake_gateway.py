@@ -42,6 +42,8 @@ class FakeGateway:
         self.requests: list[tuple[str, str, dict[str, str]]] = []
         self.inspections = 0
         """How often a document is still `inspecting` before it is `ready`."""
+        self.signs_at_look = 0
+        """At which look at a signing the signer signs; 0 for never."""
         self.answer: Response | None = None
         """What every request is answered with instead, while it is set."""
         self.repair: dict[str, Any] | None = None
@@ -178,6 +180,10 @@ class FakeGateway:
             return refusal
         if request.path_params["id"] not in self.signings:
             return problem(404, "SIGNING_NOT_FOUND", "no such signing")
+        if self.signs_at_look:
+            self.signs_at_look -= 1
+            if not self.signs_at_look:
+                self.finish(request.path_params["id"])
         return JSONResponse(self._public(request.path_params["id"]))
 
     async def _content(self, request: Request) -> Response:

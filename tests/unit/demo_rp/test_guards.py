@@ -214,7 +214,7 @@ def test_the_process_says_where_it_is_and_stops_cleanly(process: subprocess.Pope
     """FTS-ENV-2."""
     assert process.stdout is not None
     ready = process.stdout.readline().strip()
-    assert ready == f"demo relying party ready on http://127.0.0.1:{process.args[-1]}"  # type: ignore[index]
+    assert ready == f"demo relying party ready on http://127.0.0.1:{list(process.args)[-1]}"
     with httpx.Client(trust_env=False) as browser:
         assert browser.get(ready.rpartition(" ")[2] + "/health").status_code == 200
         process.send_signal(number)

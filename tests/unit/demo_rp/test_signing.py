@@ -163,13 +163,13 @@ def test_another_file_than_the_gateway_states(desk: Desk, browser: httpx.Client)
     assert "/content" not in page
 
 
-@pytest.mark.parametrize("content", [PDF[:-1] + b"x" + APPENDED, PDF[:-1], b""])
+@pytest.mark.parametrize("content", [PDF[:-1] + b"x" + APPENDED, PDF, PDF[:-1], b""])
 def test_a_file_that_does_not_begin_with_the_original(desk: Desk, browser: httpx.Client, content: bytes) -> None:
     signing = desk.begun(browser)
     desk.gateway.results[signing] = content
     desk.gateway.finish(signing)
     page = browser.get(f"/signings/{signing}").text
-    assert "It does not begin with the original" in page
+    assert "It is not the original with something added" in page
     assert page.count('<li class="good">') == 1
     assert "The signed document does not pass the checks" in page
 
