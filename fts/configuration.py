@@ -42,7 +42,7 @@ class Configuration(BaseModel):
     card_agent: str | None = None
     """URL of the demo card's agent; refused in PROD."""
     document_processes: Annotated[int, Field(ge=1, le=64)] = 2
-    """Processes that read documents, in each worker."""
+    """Processes of each worker for signatures, and as many again for inspections and previews."""
     limits: GatewayLimits = GatewayLimits()
     document_limits: DocumentLimits = DocumentLimits()
 

@@ -36,8 +36,9 @@ async def work(configuration: Configuration) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     size = configuration.document_processes
-    slots: dict[Queue, int] = {"citizen": size, "outbound": _DELIVERIES}
-    async with wired(configuration) as services, DocumentProcesses(configuration.engine_settings(), size) as processes:
+    slots: dict[Queue, int] = {"citizen": size, "intake": size, "outbound": _DELIVERIES}
+    processes_of_all = DocumentProcesses(configuration.engine_settings(), 2 * size)
+    async with wired(configuration) as services, processes_of_all as processes:
         worker = Worker(services, processes, TASKS)
         running = [asyncio.create_task(worker.run(slots)), asyncio.create_task(keep_up(services))]
         print("worker ready", flush=True)  # noqa: T201 - what a supervisor waits for

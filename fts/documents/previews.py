@@ -33,7 +33,8 @@ async def page_of(services: Services, document: Document, page: int) -> Preview:
     if found is None:
         async with services.database.write() as work:
             payload = {"client": document.client_id, "document": document.id, "page": page}
-            await enqueue(work, "preview", document.subject, payload, key=f"preview:{document.subject}:{page}")
+            key = f"preview:{document.subject}:{page}"
+            await enqueue(work, "preview", document.subject, payload, queue="intake", key=key)
         seconds = services.limits.preview_wait_seconds
         found = await services.changes.until(document.subject, lambda: _find(services, document, page), seconds)
     if found is None:

@@ -89,7 +89,7 @@ async def receive(
                 sha256=upload.sha256.hex(),
                 size=size,
             )
-            await enqueue(work, "inspect", stored.subject, {"client": client.id, "document": stored.id})
+            await enqueue(work, "inspect", stored.subject, {"client": client.id, "document": stored.id}, queue="intake")
             return stored
     except IntegrityError:
         await services.store.delete(name)

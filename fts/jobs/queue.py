@@ -16,8 +16,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from fts.db.database import Database, Work
 from fts.jobs.models import job as table
 
-Queue = Literal["citizen", "outbound", "upkeep"]
-"""Work that a person waits for; calls to clients' servers; sweeps."""
+Queue = Literal["citizen", "intake", "outbound"]
+"""Signatures that a person waits for; reading documents that somebody uploaded; calls to clients' servers.
+
+Each has slots of its own in every worker, so that documents that take long to read keep nobody from signing.
+"""
 
 
 class LeaseLostError(RuntimeError):
