@@ -120,6 +120,8 @@ class CardCore:
         match request.get("operation"):
             case "VERSION":
                 return {"result": "OK", "version": VERSION, "capabilities": list(CAPABILITIES)}
+            case "USERCERTS" | "CERTCHAIN" | "SIGN" if self._busy.locked():
+                return {"result": "busy"}
             case "USERCERTS":
                 return await self._certificates(request)
             case "CERTCHAIN":
@@ -165,16 +167,14 @@ class CardCore:
             raise WireError("digest_length")
         if request.get("pin") not in (None, "", "null"):
             raise WireError("pin_in_page")
-        entry = await self._entry(request)
-        if not _is_for_signatures(entry):
-            raise WireError("certificate_not_for_signatures")
         document = request.get("documentName", "")
         if not isinstance(document, str):
             raise WireError("document_name")
-        asked = PinRequest(origin, document[:_MAX_TEXT], digest, entry)
-        if self._busy.locked():
-            return {"result": "busy"}
         async with self._busy:
+            entry = await self._entry(request)
+            if not _is_for_signatures(entry):
+                raise WireError("certificate_not_for_signatures")
+            asked = PinRequest(origin, document[:_MAX_TEXT], digest, entry)
             try:
                 value = await self._signature(asked, algorithm[0])
             except CardError as error:

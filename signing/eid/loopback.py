@@ -4,6 +4,7 @@ Only pages of the configured origins get through to the card (exact Origin), onl
 (exact Host: a name that was rebound to the loopback is another), and only the window's own page gives a PIN.
 """
 
+import asyncio
 import html
 import json
 from collections.abc import Awaitable, Callable, Collection, MutableMapping
@@ -58,7 +59,7 @@ class LoopbackApp:
                 await _send(send, 200, (_FILES / path.rpartition("/")[2]).read_bytes(), _STATIC[path])
             case "GET", "/window/next" if headers.get("sec-fetch-site", "same-origin") == "same-origin":
                 known = scope["query_string"].decode("latin-1").removeprefix("known=")
-                await _respond(send, 200, await self._window.next(int(known) if known.isdecimal() else 0))
+                await self._next(int(known) if known.isdecimal() else 0, receive, send)
             case "POST", "/window/pin" | "/window/cancel" as path if headers.get("origin") == self._own:
                 await self._answered(path, receive, send)
             case _:
@@ -97,6 +98,17 @@ class LoopbackApp:
             page = page.replace(f"{{{{{name}}}}}", html.escape(value, quote=True))
         await _send(send, 200, page.encode(), "text/html; charset=utf-8")
 
+    async def _next(self, known: int, receive: Receive, send: Send) -> None:
+        """Answer with what the window shows next; a window that goes away is noticed at once."""
+        news = asyncio.ensure_future(self._window.next(known))
+        gone = asyncio.ensure_future(_disconnected(receive))
+        await asyncio.wait((news, gone), return_when=asyncio.FIRST_COMPLETED)
+        gone.cancel()
+        if news.done():
+            await _respond(send, 200, news.result())
+        else:
+            news.cancel()
+
     async def _answered(self, path: str, receive: Receive, send: Send) -> None:
         body = await _body(receive)
         try:
@@ -120,6 +132,11 @@ async def _lifespan(receive: Receive, send: Send) -> None:
         await send({"type": f"{message['type']}.complete"})
         if message["type"] == "lifespan.shutdown":
             return
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _body(receive: Receive) -> bytes | None:
