@@ -18,9 +18,13 @@ class StrictRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return the handler, behind the strict request."""
         handler = super().get_route_handler()
+        takes_json = self.body_field is not None
 
         async def strict(request: Request) -> Response:
-            return await handler(_StrictRequest(request.scope, request.receive))
+            checked = _StrictRequest(request.scope, request.receive)
+            if takes_json:
+                await checked.json()  # here, because the framework hides the reason of a failure
+            return await handler(checked)
 
         return strict
 
