@@ -74,6 +74,12 @@ class Service:
             raise ProcessError(f"{self.name} was not started")
         return self._process.pid
 
+    def kill(self) -> None:
+        """End it without a chance to clean up; it can be started again."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
     def check(self) -> None:
         """Look whether it still runs.
 

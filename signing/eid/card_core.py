@@ -7,7 +7,9 @@ never taken from the page (FTS-SIG-3), and the signature is verified before it i
 import asyncio
 import base64
 import binascii
+import concurrent.futures
 import logging
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Protocol
@@ -73,6 +75,7 @@ class PinRequest:
     origin: str
     """Of the page that asks."""
     document: str
+    """Its name, as the page gives it; without invisible characters."""
     digest: bytes
     certificate: CardCertificate
 
@@ -102,7 +105,11 @@ class CardCore:
         self._busy = asyncio.Lock()
 
     async def handle(self, message: object, *, origin: str) -> Message:
-        """Answer a message of the page at `origin`; there is always an answer."""
+        """Answer a message of the page at `origin`; there is always an answer.
+
+        When this is cancelled (the page is gone), a PIN that is being asked is asked no longer and nothing is signed;
+        a PIN that was given is tried to the end, so that its counter is right.
+        """
         request = message if isinstance(message, dict) else {}
         echoed = {name: request[name] for name in ("correlationId", "operation") if isinstance(request.get(name), str)}
         try:
@@ -111,8 +118,10 @@ class CardCore:
             answer = {"result": "general_error", "report": str(error)}
         except CardError as error:
             answer = {"result": result_of(error), "report": error.code}
-        except Exception:  # noqa: BLE001 - there is always an answer
-            _LOG.exception("a message could not be answered")
+        except Exception as error:  # noqa: BLE001 - there is always an answer
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            # without its text, which may quote the request
+            _LOG.error("a message could not be answered: %s in %s", type(error).__name__, place.name)  # noqa: TRY400
             answer = {"result": "general_error", "report": "internal_error"}
         return {**answer, **echoed}
 
@@ -174,11 +183,17 @@ class CardCore:
             entry = await self._entry(request)
             if not _is_for_signatures(entry):
                 raise WireError("certificate_not_for_signatures")
-            asked = PinRequest(origin, document[:_MAX_TEXT], digest, entry)
+            asked = PinRequest(origin, _visible(document), digest, entry)
             try:
                 value = await self._signature(asked, algorithm[0])
             except CardError as error:
                 self._desk.tell(result_of(error))
+                raise
+            except asyncio.CancelledError:
+                self._desk.tell("cancel")
+                raise
+            except Exception:
+                self._desk.tell("general_error")
                 raise
             self._desk.tell("OK")
         return {"result": "OK", "signature": base64.b64encode(value).decode()}
@@ -188,10 +203,31 @@ class CardCore:
         elliptic = asked.certificate.key_algorithm is KeyAlgorithm.EC
         mechanism = SignatureMechanism.ECDSA if elliptic else SignatureMechanism.RSA_PKCS1_V15
 
-        def prompt(_text: str) -> str | None:
-            return asyncio.run_coroutine_threadsafe(self._desk.ask(asked), loop).result()
+        given_up = False
+        asking: asyncio.Task[Any] | None = None
 
-        return await self._card.sign_digest(asked.certificate, asked.digest, algorithm, mechanism, prompt)
+        async def ask() -> str | None:
+            nonlocal asking
+            asking = asyncio.current_task()
+            return None if given_up else await self._desk.ask(asked)
+
+        def prompt(_text: str) -> str | None:
+            try:
+                return asyncio.run_coroutine_threadsafe(ask(), loop).result()
+            except concurrent.futures.CancelledError:
+                return None
+
+        work = asyncio.ensure_future(
+            self._card.sign_digest(asked.certificate, asked.digest, algorithm, mechanism, prompt)
+        )
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            given_up = True
+            if asking is not None:
+                asking.cancel()
+            await asyncio.gather(work, return_exceptions=True)
+            raise
 
     async def _offered(self) -> list[CardCertificate]:
         found = [entry for entry in await self._card.certificates() if entry.can_sign]
@@ -222,6 +258,12 @@ def _octets(request: Message, name: str, most: int) -> bytes:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
         raise WireError(f"{name}_not_base64") from error
+
+
+def _visible(text: str) -> str:
+    """Return `text` as it can be shown: no control or direction characters, which could disguise it; not too long."""
+    shown = "".join(c if c.isprintable() else "?" for c in text[: _MAX_TEXT + 1])
+    return shown if len(shown) <= _MAX_TEXT else f"{shown[:_MAX_TEXT]}…"
 
 
 def _is_for_signatures(entry: CardCertificate) -> bool:

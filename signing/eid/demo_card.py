@@ -1,7 +1,10 @@
 """A card for the demo: another card with a PIN counter of its own, which blocks it as a real one blocks."""
 
+import fcntl
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -22,7 +25,10 @@ TRIES: Final = 3
 
 
 class PinCounter:
-    """Counts wrong PINs in a file; a try is counted before it is made, so that no crash gives one for free."""
+    """Counts wrong PINs in a file; a try is counted before it is made, so that no crash gives one for free.
+
+    Several processes may count in the same file: FILE.lock keeps them apart.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -39,16 +45,33 @@ class PinCounter:
         return max(0, TRIES - used) if isinstance(used, int) and used >= 0 else 0
 
     def use(self) -> None:
-        """Count a try, durably."""
-        self._write(TRIES - self.left + 1)
+        """Count a try, durably.
+
+        Raises:
+            PinBlockedError: none was left.
+            OSError: it cannot be written down; the try must not be made.
+        """
+        with self._locked():
+            left = self.left
+            if left == 0:
+                raise PinBlockedError("the demo card is blocked")
+            self._write(TRIES - left + 1)
 
     def give_back(self) -> None:
         """Take back the last try: it was not about the PIN."""
-        self._write(max(0, TRIES - self.left - 1))
+        with self._locked():
+            self._write(max(0, TRIES - self.left - 1))
 
     def reset(self) -> None:
         """Begin anew, after a right PIN or by the unblocking command."""
-        self._write(0)
+        with self._locked():
+            self._write(0)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        with self._path.with_name(f"{self._path.name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
     def _write(self, used: int) -> None:
         fresh = self._path.with_name(f"{self._path.name}.{os.getpid()}")

@@ -7,7 +7,7 @@ Only pages of the configured origins get through to the card (exact Origin), onl
 import asyncio
 import html
 import json
-from collections.abc import Awaitable, Callable, Collection, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, Coroutine, MutableMapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +22,7 @@ _FILES: Final = Path(__file__).parent / "window"
 _LANGUAGES: Final = ("en", "nl", "fr", "de")
 _TEXTS: Final[dict[str, dict[str, str]]] = json.loads((_FILES / "texts.json").read_text(encoding="utf-8"))
 _PIN_DIGITS: Final = range(4, 13)
+_VERSION_DIGITS: Final = 15
 _JSON: Final = "application/json"
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -58,8 +59,7 @@ class LoopbackApp:
             case "GET", path if path in _STATIC:
                 await _send(send, 200, (_FILES / path.rpartition("/")[2]).read_bytes(), _STATIC[path])
             case "GET", "/window/next" if headers.get("sec-fetch-site", "same-origin") == "same-origin":
-                known = scope["query_string"].decode("latin-1").removeprefix("known=")
-                await self._next(int(known) if known.isdecimal() else 0, receive, send)
+                await self._next(_known(scope), receive, send)
             case "POST", "/window/pin" | "/window/cancel" as path if headers.get("origin") == self._own:
                 await self._answered(path, receive, send)
             case _:
@@ -86,8 +86,9 @@ class LoopbackApp:
             message = None
         if headers.get("content-type", "").partition(";")[0] != _JSON:
             message = None
-        answer = await self._core.handle(message, origin=origin)
-        await _send(send, 200, json.dumps(answer).encode(), _JSON, *allowed)
+        answer = await _unless_gone(self._core.handle(message, origin=origin), receive)
+        if answer is not None:
+            await _send(send, 200, json.dumps(answer).encode(), _JSON, *allowed)
 
     async def _page(self, scope: Scope, send: Send) -> None:
         asked = scope["query_string"].decode("latin-1").removeprefix("lang=")
@@ -100,14 +101,9 @@ class LoopbackApp:
 
     async def _next(self, known: int, receive: Receive, send: Send) -> None:
         """Answer with what the window shows next; a window that goes away is noticed at once."""
-        news = asyncio.ensure_future(self._window.next(known))
-        gone = asyncio.ensure_future(_disconnected(receive))
-        await asyncio.wait((news, gone), return_when=asyncio.FIRST_COMPLETED)
-        gone.cancel()
-        if news.done():
-            await _respond(send, 200, news.result())
-        else:
-            news.cancel()
+        news = await _unless_gone(self._window.next(known), receive)
+        if news is not None:
+            await _respond(send, 200, news)
 
     async def _answered(self, path: str, receive: Receive, send: Send) -> None:
         body = await _body(receive)
@@ -132,6 +128,24 @@ async def _lifespan(receive: Receive, send: Send) -> None:
         await send({"type": f"{message['type']}.complete"})
         if message["type"] == "lifespan.shutdown":
             return
+
+
+def _known(scope: Scope) -> int:
+    """Return the version that a window knows, 0 where it says none."""
+    text = scope["query_string"].decode("latin-1").removeprefix("known=")
+    return int(text) if text.isdecimal() and len(text) <= _VERSION_DIGITS else 0
+
+
+async def _unless_gone(work: Coroutine[Any, Any, dict[str, Any]], receive: Receive) -> dict[str, Any] | None:
+    """Return what `work` returns; cancel it, and return None, when the client goes away before."""
+    result = asyncio.ensure_future(work)
+    gone = asyncio.ensure_future(_disconnected(receive))
+    try:
+        await asyncio.wait((result, gone), return_when=asyncio.FIRST_COMPLETED)
+        return result.result() if result.done() else None
+    finally:
+        gone.cancel()
+        result.cancel()
 
 
 async def _disconnected(receive: Receive) -> None:
@@ -164,6 +178,7 @@ async def _send(send: Send, status: int, body: bytes, media_type: str, *more: tu
         (b"cache-control", b"no-store"),
         (b"x-content-type-options", b"nosniff"),
         (b"referrer-policy", b"no-referrer"),
+        (b"cross-origin-resource-policy", b"same-origin"),
         (b"content-security-policy", _POLICY.encode()),
         *more,
     ]

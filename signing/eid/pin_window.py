@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -27,8 +28,13 @@ class WindowLimits:
 class PinWindow:
     """Asks for PINs in whichever window is open (`signing.eid.card_core.PinDesk`)."""
 
-    def __init__(self, limits: WindowLimits = WindowLimits()) -> None:
+    def __init__(
+        self, limits: WindowLimits = WindowLimits(), *, attempts: Callable[[], int | None] = lambda: None
+    ) -> None:
+        """Ask within `limits`; `attempts` tells how many the card has left, None where it does not say."""
         self._limits = limits
+        self._attempts = attempts
+        self._stopped = False
         self._version = 1
         self._changed = asyncio.Event()
         self._request: PinRequest | None = None
@@ -40,6 +46,8 @@ class PinWindow:
 
     async def ask(self, request: PinRequest) -> str | None:
         """See `PinDesk.ask`."""
+        if self._stopped:
+            return None
         loop = asyncio.get_running_loop()
         self._request, self._request_id, self._result = request, secrets.token_hex(16), None
         answer: asyncio.Future[str | None] = loop.create_future()
@@ -53,7 +61,7 @@ class PinWindow:
                     return answer.result()
                 now = loop.time()
                 present = self._polls > 0 or now - self._left_at < self._limits.absence
-                seen = seen or self._polls > 0
+                seen = seen or self._polls > 0 or self._left_at >= began
                 if now - began > self._limits.answer or (not seen and now - began > self._limits.opening):
                     raise PinTimeoutError("nobody gave the PIN in time")
                 if seen and not present:
@@ -68,18 +76,27 @@ class PinWindow:
         self._change()
 
     async def next(self, known: int) -> dict[str, Any]:
-        """Return what the window shows, as soon as it is another version than it knows, or after a while."""
+        """Return what the window shows, as soon as it is another version than it knows, or after a while.
+
+        A window that knows nothing (0) was opened just now: how the last request ended is no news for it.
+        """
         self._polls += 1
         try:
             async with asyncio.timeout(self._limits.poll):
-                while self._version == known:
+                while self._version == known and not self._stopped:
                     await self._changed.wait()
         except TimeoutError:
             pass
         finally:
             self._polls -= 1
             self._left_at = asyncio.get_running_loop().time()
-        return self._shown()
+        return self._shown() | ({"result": None} if known == 0 else {})
+
+    def stop(self) -> None:
+        """Cancel what is asked, and ask and wait no more: the agent is about to end."""
+        self._stopped = True
+        self.give(self._request_id, None)
+        self._change()
 
     def give(self, request_id: str, pin: str | None) -> bool:
         """Answer the request that is open; tells whether that was it."""
@@ -89,11 +106,10 @@ class PinWindow:
         return True
 
     def _shown(self) -> dict[str, Any]:
-        request = self._request
+        request, known = self._request, {"version": self._version, "attempts": self._attempts()}
         if request is None:
-            return {"version": self._version, "request": None, "result": self._result}
-        return {
-            "version": self._version,
+            return known | {"request": None, "result": self._result}
+        return known | {
             "request": self._request_id,
             "result": None,
             "origin": request.origin,

@@ -7,10 +7,11 @@ const outcomes = {
   cancel: "cancelled", pin_timeout: "cancelled",
 };
 const CLOSE_AFTER = 1200, PAUSE = 1000;
-let request = null;
+let request = null, closing = null;
 
 function show(news) {
   request = news.request;
+  clearTimeout(closing);
   form.hidden = request === null;
   pin.value = "";
   fault.textContent = "";
@@ -19,11 +20,16 @@ function show(news) {
     part("document").textContent = news.document;
     part("digest").textContent = news.digest;
     part("card").textContent = news.card;
+    part("attempts").textContent = news.attempts ?? "";
+    part("attempts-row").hidden = news.attempts === null;
+    part("attempts-row").className = news.attempts === 1 ? "last" : "";
     status.textContent = "";
     pin.focus();
   } else if (news.result !== null) {
     status.textContent = texts[outcomes[news.result] ?? "failed"];
-    if (news.result === "OK" || news.result === "cancel") setTimeout(() => window.close(), CLOSE_AFTER);
+    if (news.result === "OK" || news.result === "cancel") closing = setTimeout(() => window.close(), CLOSE_AFTER);
+  } else if (news.attempts === 0) {
+    status.textContent = texts.blocked;
   } else if (!status.dataset.working) {
     status.textContent = texts.waiting;
   }
@@ -31,7 +37,12 @@ function show(news) {
 }
 
 async function post(path, body) {
-  return fetch(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+  const sent = { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
+  try {
+    return (await fetch(path, sent)).ok;
+  } catch {
+    return false;
+  }
 }
 
 form.addEventListener("submit", async (event) => {
@@ -46,7 +57,7 @@ form.addEventListener("submit", async (event) => {
   form.hidden = true;
   status.textContent = texts.working;
   status.dataset.working = "yes";
-  await post("/window/pin", { request, pin: given });
+  if (!(await post("/window/pin", { request, pin: given }))) status.textContent = texts.lost;
 });
 
 async function cancel() {
@@ -55,6 +66,10 @@ async function cancel() {
 
 part("cancel").addEventListener("click", cancel);
 document.addEventListener("keydown", (event) => { if (event.key === "Escape") cancel(); });
+
+addEventListener("pagehide", () => {
+  if (request !== null) navigator.sendBeacon("/window/cancel", JSON.stringify({ request }));
+});
 
 let known = 0;
 for (;;) {
