@@ -47,13 +47,14 @@ _DIGESTS: Final[dict[str, tuple[DigestName, int]]] = {
     "SHA384": ("sha384", 48),
     "SHA512": ("sha512", 64),
 }
-_RESULTS: Final[tuple[tuple[type[CardError], str], ...]] = (
+_RESULTS: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (ModuleUnavailableError, "no_reader"),
     (CardAbsentError, "no_card"),
     (CardRemovedError, "no_card"),
     (CertificateNotFoundError, "no_card"),
     (PinBlockedError, "card_blocked"),
     (PinCancelledError, "cancel"),
+    (asyncio.CancelledError, "cancel"),
 )
 _ATTEMPTS: Final = {"last": "pin_1_attempt_left", "few": "pin_2_attempts_left", "unknown": "pin_incorrect"}
 
@@ -121,7 +122,7 @@ class CardCore:
         except Exception as error:  # noqa: BLE001 - there is always an answer
             place = traceback.extract_tb(error.__traceback__)[-1]
             # without its text, which may quote the request
-            _LOG.error("a message could not be answered: %s in %s", type(error).__name__, place.name)  # noqa: TRY400
+            _LOG.error("a message could not be answered: %s in %s", type(error).__name__, place.name)
             answer = {"result": "general_error", "report": "internal_error"}
         return {**answer, **echoed}
 
@@ -186,14 +187,8 @@ class CardCore:
             asked = PinRequest(origin, _visible(document), digest, entry)
             try:
                 value = await self._signature(asked, algorithm[0])
-            except CardError as error:
+            except (Exception, asyncio.CancelledError) as error:
                 self._desk.tell(result_of(error))
-                raise
-            except asyncio.CancelledError:
-                self._desk.tell("cancel")
-                raise
-            except Exception:
-                self._desk.tell("general_error")
                 raise
             self._desk.tell("OK")
         return {"result": "OK", "signature": base64.b64encode(value).decode()}
@@ -241,8 +236,8 @@ class CardCore:
         raise CertificateNotFoundError("the certificate is not on this card")
 
 
-def result_of(error: CardError) -> str:
-    """Return the wire's result code for a failure of the card."""
+def result_of(error: BaseException) -> str:
+    """Return the wire's result code for a failure of the card, or for a request that nobody waits for any more."""
     if isinstance(error, PinTimeoutError):
         return "pin_timeout"
     if isinstance(error, PinIncorrectError):

@@ -41,10 +41,17 @@ class LoopbackApp:
         self._own = own
         self._host = own.partition("://")[2]
         self._origins = frozenset(origins)
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def stop(self) -> None:
+        """Cancel what waits for a person, so that a server can stop at once; callable from any thread."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._window.stop)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection's scope (ASGI 3)."""
         if scope["type"] == "lifespan":
+            self._loop = asyncio.get_running_loop()
             await _lifespan(receive, send)
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}

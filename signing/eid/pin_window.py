@@ -100,7 +100,8 @@ class PinWindow:
 
     def give(self, request_id: str, pin: str | None) -> bool:
         """Answer the request that is open; tells whether that was it."""
-        if self._answer is None or self._answer.done() or not secrets.compare_digest(request_id, self._request_id):
+        given, open_ = request_id.encode("utf-8", "replace"), self._request_id.encode()
+        if self._answer is None or self._answer.done() or not secrets.compare_digest(given, open_):
             return False
         self._answer.set_result(pin)
         return True
