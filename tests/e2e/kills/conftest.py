@@ -8,7 +8,7 @@ from tests.e2e.kills.striking import Striker
 from tests.support.gateway import Gateway
 
 LIMITS = {"lease_seconds": 1.0, "sweep_seconds": 0.5, "orphan_sweep_seconds": 0.5, "orphan_age": "PT1H"}
-"""A dead worker's jobs and files are taken over soon; the search for orphans is left to the test that looks for them."""
+"""A dead worker's jobs and files are taken over soon; the search for orphans is left to the test for them."""
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""What must be true of an errand afterwards: one signed document, one set of events, and the events tell what happened."""
+"""What must be true of an errand afterwards: one signed document, one set of events that tell what happened."""
 
 import hashlib
 import io

@@ -1,4 +1,4 @@
-"""One document's way through the gateway, by a client and a signer who never give up: what the page and a careful client do."""
+"""One document's way through the gateway, by a client and a signer who never give up, as page and careful clients do."""
 
 import base64
 import hashlib
@@ -25,7 +25,7 @@ def no_halt(_errand: "Errand", _point: str) -> None:
 
 
 class Errand:
-    """Upload, order, open, look, give the certificate, sign, fetch the result; every request repeated until answered."""
+    """Upload, order, open, look, give the certificate, sign, fetch; every request repeated until answered."""
 
     def __init__(self, gateway: Gateway, document: bytes, halt: Halt = no_halt) -> None:
         self.gateway = gateway

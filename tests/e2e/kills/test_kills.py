@@ -1,4 +1,4 @@
-"""Processes are killed with kill -9 at every state, or stopped past their lease: nothing is lost, nothing happens twice.
+"""Processes are killed with kill -9 at every state, or stopped past their lease: nothing is lost or done twice.
 
 FTS-SIG-1, FTS-SIG-3, FTS-AUD-1, FTS-GDPR-1. `FTS_KILL_ROUNDS` and `FTS_KILL_SEED` make longer and other runs.
 """
