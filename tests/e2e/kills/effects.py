@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import json
 from collections import Counter
 from typing import Any, Final
 
@@ -32,23 +31,12 @@ def check_completed(errand: Errand) -> None:
     """Check that a completed errand had its effects once, and that the trail says exactly that (FTS-AUD-1)."""
     assert errand.end["state"] == "completed", errand.end
     signing = errand.gateway.account.signing(errand.id)
-    events = events_of(errand)
-    _check_kinds(errand, [event["kind"] for event in events])
-    _check_data(errand, signing, {event["kind"]: event["data"] for event in events})
+    events = errand.gateway.trail(errand.id)
+    _check_kinds(errand, [event.kind for event in events])
+    _check_data(errand, signing, {event.kind: event.data for event in events})
     _check_rows(errand)
     _check_signature(errand)
     assert errand.download() == errand.result, "the signed document is another one now"
-
-
-def events_of(errand: Errand) -> list[dict[str, Any]]:
-    """Return the trail of an errand, as it is in the table."""
-    found = rows(
-        errand.gateway,
-        "SELECT * FROM event WHERE signing_id = ? OR (signing_id IS NULL AND document_id = ?) ORDER BY id",
-        errand.id,
-        errand.document_id,
-    )
-    return [{**row, "data": json.loads(row["data"])} for row in found]
 
 
 def _check_kinds(errand: Errand, kinds: list[str]) -> None:

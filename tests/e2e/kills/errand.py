@@ -1,10 +1,11 @@
-"""One document's way through the gateway, by a client and a signer who never give up, as page and careful clients do."""
+"""One document's way through the gateway, by a client and a signer who never give up."""
 
 import base64
 import hashlib
 import secrets
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, Final
 
 import httpx
@@ -109,18 +110,14 @@ class Errand:
     def prepare(self) -> None:
         """Give the certificate and wait for the digest; where the page would offer to try again, take the offer."""
         browser = self._browser()
-        while True:
-            given = self.persistently(lambda: browser.give_certificate(self.gateway.signer), refusals=True)
-            if given.status_code == httpx.codes.CONFLICT and given.json()["code"] == "SIGNING_STATE":
-                continue
-            given.raise_for_status()
-            version = given.json()["version"]
-            found = self.wait(
-                lambda found, least=version: found["version"] >= least and found["state"] in ("prepared", "opened")
-            )
-            assert found["state"] == "prepared", found
-            self.digest = base64.b64decode(found["digest"])
-            return
+        given = self._give_certificate(browser)
+        while given.is_error and _code(given) == "SIGNING_STATE":
+            given = self._give_certificate(browser)
+        given.raise_for_status()
+        version = given.json()["version"]
+        found = self.wait(lambda found: found["version"] >= version and found["state"] in ("prepared", "opened"))
+        assert found["state"] == "prepared", found
+        self.digest = base64.b64decode(found["digest"])
 
     def give_value(self) -> None:
         """Sign the digest once, as a card does, and give the value."""
@@ -133,11 +130,9 @@ class Errand:
         """Follow the state as the page does."""
         browser, after = self._browser(), 0
         while True:
-            found = self.persistently(
-                lambda after=after: browser.http.get(f"{browser.path}/state", params={"after": after})
-            ).json()
+            found: dict[str, Any] = self.persistently(partial(_state, browser, after)).json()
             if reached(found):
-                return dict(found)
+                return found
             after = found["version"]
 
     def download(self) -> bytes:
@@ -162,6 +157,9 @@ class Errand:
             self.repeated += 1
             time.sleep(_PAUSE_SECONDS)
 
+    def _give_certificate(self, browser: Browser) -> httpx.Response:
+        return self.persistently(lambda: browser.give_certificate(self.gateway.signer), refusals=True)
+
     def _browser(self) -> Browser:
         assert self.browser is not None
         return self.browser
@@ -172,6 +170,10 @@ class Errand:
         yield self.document[:half]
         self._halt(self, "uploading")
         yield self.document[half:]
+
+
+def _state(browser: Browser, after: int) -> httpx.Response:
+    return browser.http.get(f"{browser.path}/state", params={"after": after})
 
 
 def _code(answer: httpx.Response) -> str:

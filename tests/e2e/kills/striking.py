@@ -104,14 +104,14 @@ class Aim:
             raise failed[0]
 
 
-def is_inspected(errand: Errand) -> bool:
+def is_inspecting(errand: Errand) -> bool:
     """See that the document is taken in and a worker is about to judge it."""
     return leased(errand, "inspect")
 
 
 def is_preparing(errand: Errand) -> bool:
     """See that the certificate is checked."""
-    return _state(errand)["state"] == "preparing"
+    return bool(_state(errand)["state"] == "preparing")
 
 
 def at_step(step: str) -> Look:

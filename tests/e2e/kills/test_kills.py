@@ -17,7 +17,7 @@ from typing import Final
 import pytest
 
 from deploy.demo_pki.faults import Fault
-from tests.e2e.kills.effects import check_completed, events_of
+from tests.e2e.kills.effects import check_completed
 from tests.e2e.kills.errand import Errand
 from tests.e2e.kills.striking import (
     Aim,
@@ -27,7 +27,7 @@ from tests.e2e.kills.striking import (
     at_step,
     children,
     has_stored,
-    is_inspected,
+    is_inspecting,
     is_preparing,
     leased,
     objects,
@@ -40,8 +40,8 @@ from tests.support.gateway import ENDED, Gateway, Process
 
 AIMS: Final = (
     Aim("uploading", "web"),
-    Aim("inspecting", "web", "many_pages", look=is_inspected),
-    Aim("inspecting", "worker", "many_pages", look=is_inspected, job="inspect"),
+    Aim("inspecting", "web", "many_pages", look=is_inspecting),
+    Aim("inspecting", "worker", "many_pages", look=is_inspecting, job="inspect"),
     Aim("uploaded", "worker"),
     Aim("created", "web"),
     Aim("opened", "web"),
@@ -120,7 +120,7 @@ def test_killed_again_and_again(striker: Striker) -> None:
                     striker.strike("worker")
             assert struck < 10, "the work is not given up"
     assert (state["state"], state["problem"]["code"]) == ("failed", "INTERNAL_ERROR")
-    kinds = [event["kind"] for event in events_of(errand)]
+    kinds = [event.kind for event in gateway.trail(errand.id)]
     assert [kind for kind in kinds if kind.removeprefix("signing.") in ENDED] == ["signing.failed"]
     assert kinds.count("signing.value_accepted") == 1
     [row] = rows(gateway, "SELECT result_object, ended_at FROM signing WHERE id = ?", errand.id)
@@ -171,13 +171,6 @@ def test_back_after_the_end(striker: Striker, stand_in: Process) -> None:
     time.sleep(LEASE_SECONDS)
     assert (state_of(errand), objects(gateway) - before[1]) == (before[0], objects(gateway) - before[1])
     check_completed(errand)
-
-
-def test_the_trail_as_it_is_printed(striker: Striker) -> None:
-    """The command prints what the table has."""
-    errand = done[0]
-    printed = striker.gateway.trail(errand.id)
-    assert [event["kind"] for event in printed] == [event["kind"] for event in events_of(errand)]
 
 
 def test_nothing_is_left(striker: Striker) -> None:
@@ -244,7 +237,7 @@ def state_of(errand: Errand) -> object:
     return (
         rows(gateway, "SELECT * FROM signing WHERE id = ?", errand.id),
         rows(gateway, "SELECT * FROM document WHERE id = ?", errand.document_id),
-        events_of(errand),
+        gateway.trail(errand.id),
     )
 
 
