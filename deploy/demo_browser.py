@@ -61,6 +61,11 @@ class Person:
         page.set_default_timeout(_SECONDS * 1000)
         expect.set_options(timeout=_SECONDS * 1000)
 
+    @property
+    def signing_id(self) -> str:
+        """The signing whose page is open."""
+        return self.page.url.partition("?")[0].partition("#")[0].rpartition("/")[2]
+
     def choose(self, document: Path | str, language: str = "en") -> None:
         """Choose a sample by its name, or upload a file, and go to the signing page."""
         self.page.goto(f"{self._counter}/?lang={language}")

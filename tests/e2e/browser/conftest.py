@@ -20,6 +20,7 @@ from deploy.processes import Service
 from signing.eid.demo_card import PinCounter
 from tests.support.gateway import Account
 
+LIMITS = "finishing_seconds = 3.0\nlease_seconds = 3.0\nsweep_seconds = 0.5\n"
 SCREENSHOTS = Path(__file__).resolve().parents[3] / "var" / "screenshots"
 
 
@@ -46,7 +47,10 @@ class Demo:
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     """A demo of its own, with a short budget for failing trust services."""
     directory = tmp_path_factory.mktemp("browser") / "demo"
-    with running(directory, limits="finishing_seconds = 3.0\nlease_seconds = 3.0\n") as (line, services):
+    with running(directory, limits="finishing_seconds = 3.0\nlease_seconds = 3.0\nsweep_seconds = 0.5\n") as (
+        line,
+        services,
+    ):
         values = dict(row.split("=", 1) for row in line.account_file.read_text().splitlines())
         client = (values["FTS_CLIENT_ID"], values["FTS_CLIENT_SECRET"])
         with httpx.Client(base_url=line.gateway_url, auth=client, timeout=30) as api:

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from deploy.demo_browser import Person
 from deploy.demo_pki.faults import Fault
+from signing.eid.demo_card import PinCounter
 from tests.e2e.browser.conftest import Demo, Judge
 from tests.samples.damaged import DAMAGED
 
@@ -81,6 +84,20 @@ def test_notices(person: Person, demo: Demo, judge: Judge, browser: Browser, lan
     judge(person.page, "repaired")
     address = person.page.url
 
+    demo.account.api.post(f"/v1/signings/{person.signing_id}/cancel").raise_for_status()
+    person.choose("brief.pdf", language)
+    person.arrive()
+    address = person.page.url
+    link = demo.account.signing(person.signing_id)["signing_url"]
+    replacing = browser.new_context(locale=language)
+    replacing.new_page().goto(link)
+    expect(person.page.locator("#message")).to_be_visible()
+    judge(person.page, "session-replaced")
+    replacing.close()
+    person.page.goto("about:blank")
+    person.page.goto(link)
+    person.arrive()
+
     other = browser.new_context(locale=language)
     page = other.new_page()
     page.goto(address)
@@ -102,6 +119,24 @@ def test_notices(person: Person, demo: Demo, judge: Judge, browser: Browser, lan
     finally:
         demo.services["the card agent"].__enter__()
     expect(person.page.locator("#sign")).to_be_enabled()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_blocked_and_expired(person: Person, demo: Demo, judge: Judge, language: str) -> None:
+    """The deadline is moved in the database."""
+    person.choose("brief.pdf", language)
+    person.arrive()
+    counter = PinCounter(demo.line.pin_counter)
+    for _ in range(3):
+        counter.use()
+    person.page.click("#sign")
+    expect(person.page.locator("#message")).to_be_visible()
+    judge(person.page, "card-blocked")
+    with closing(sqlite3.connect(demo.line.configuration.parent / "data" / "fts.sqlite3", timeout=10)) as database:
+        database.execute("UPDATE signing SET deadline = 0 WHERE id = ?", (person.signing_id,))
+        database.commit()
+    assert person.end() == "expired"
+    judge(person.page, "expired")
 
 
 def test_at_twice_the_size_nothing_is_cut_off(person: Person, judge: Judge) -> None:
