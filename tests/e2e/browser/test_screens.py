@@ -145,6 +145,7 @@ def test_at_twice_the_size_nothing_is_cut_off(person: Person, judge: Judge) -> N
     person.choose("report.pdf")
     person.arrive()
     judge(person.page, "zoomed")
+    expect(person.page.locator(".phone")).to_be_hidden()
     assert not overflows(person.page)
     person.page.set_viewport_size({"width": 320, "height": 640})
     assert not overflows(person.page)
