@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 
 T = TypeVar("T")
 
-_LOOK_SECONDS: Final = 1.0
+_LOOK_SECONDS: Final = 5.0
 """After this time the table is looked at even if no news came."""
 _MOST_STEPS: Final = 10_000
 _STEP: Final = "step:"
