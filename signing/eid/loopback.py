@@ -53,6 +53,7 @@ class LoopbackApp:
         if scope["type"] == "lifespan":
             self._loop = asyncio.get_running_loop()
             await _lifespan(receive, send)
+            self._loop = None
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         if headers.get("host") != self._host:

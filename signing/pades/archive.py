@@ -97,7 +97,7 @@ async def append_archive_timestamp(
             await engine.for_authority(path, data)
             continue
         if len(token.der) > revision.room():
-            room = len(token.der)
+            room = len(token.der) * 5 // 4
             continue
         revision.fill(token.der)
         output.seek(0, os.SEEK_END)

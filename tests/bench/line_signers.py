@@ -29,6 +29,18 @@ from tests.bench.scene import Scene
 from tests.support.gateway import RETURN_URL
 
 MEASURING: Final = "measuring"
+UPLOAD: Final = "upload and inspection"
+CREATE: Final = "create the signing"
+SHELL: Final = "page without session"
+OPEN: Final = "open the session"
+PAGE: Final = "page"
+PICTURE: Final = "picture of page 1"
+DIGEST: Final = "certificate to digest"
+TAKEN: Final = "value taken (202)"
+STORED: Final = "value to stored LTA"
+DOWNLOAD: Final = "download"
+STEPS: Final = (UPLOAD, CREATE, SHELL, OPEN, PAGE, PICTURE, DIGEST, TAKEN, STORED, DOWNLOAD)
+"""What is measured, in the order of a signing."""
 ENDED: Final = ("completed", "declined", "cancelled", "failed", "expired")
 _LARGE_EVERY: Final = 10
 """One document in so many is the large one."""
@@ -122,25 +134,25 @@ class Signers:
     async def _sign(self, http: httpx.AsyncClient, document: str, chance: random.Random) -> None:
         """Go through one signing, the client's part and the signer's."""
         auth = (self._order.client_id, self._order.secret)
-        with self._timed("upload and inspection", document):
+        with self._timed(UPLOAD, document):
             document_id = await self._upload(http, auth, self._documents[document])
         await self._think(chance)
-        with self._timed("create the signing", document):
+        with self._timed(CREATE, document):
             body = {"document": document_id, "return_url": RETURN_URL}
             signing = (await _done(http.post("/v1/signings", json=body, auth=auth))).json()
         path, _, secret = signing["signing_url"].removeprefix(self._order.url).partition("#")
         await self._think(chance)
         page = Page(http, path, self._order.url)
-        with self._timed("page without session", document):
+        with self._timed(SHELL, document):
             await _done(http.get(path))
-        with self._timed("open the session", document):
+        with self._timed(OPEN, document):
             await page.open(secret)
-        with self._timed("page", document):
+        with self._timed(PAGE, document):
             await page.get("")
-        with self._timed("picture of page 1", document):
+        with self._timed(PICTURE, document):
             await page.get("/pages/1.png")
         await self._think(chance)
-        with self._timed("certificate to digest", document):
+        with self._timed(DIGEST, document):
             certificate, *chain = self._certificates
             await page.post("/certificate", {"certificate": certificate, "chain": chain})
             prepared = await page.reached("prepared", "opened")
@@ -148,14 +160,14 @@ class Signers:
             raise StepError(f"{prepared['state']}: {(prepared['problem'] or {}).get('code')}")
         await self._think(chance)
         value = self._key.sign(base64.b64decode(prepared["digest"]), ec.ECDSA(Prehashed(SHA256())))
-        with self._timed("value to stored LTA", document):
-            with self._timed("value taken (202)", document):
+        with self._timed(STORED, document):
+            with self._timed(TAKEN, document):
                 await page.post("/signature", {"digest": prepared["digest"], "signature": _text(value)})
             end = await page.reached(*ENDED)
         if end["state"] != "completed":
             raise StepError(f"{end['state']}: {(end['problem'] or {}).get('code')}")
         self.report.completed += self._measuring
-        with self._timed("download", document):
+        with self._timed(DOWNLOAD, document):
             signed = (await _done(http.get(f"/v1/signings/{signing['id']}/content", auth=auth))).content
         self.report.last_signed = _text(signed)
 
@@ -194,9 +206,9 @@ class Page:
         answer = await self.post("/session", {"secret": secret})
         self._headers["cookie"] = answer.headers["set-cookie"].partition(";")[0]
 
-    async def get(self, what: str, after: int = 0) -> httpx.Response:
+    async def get(self, what: str) -> httpx.Response:
         """Fetch a part of it."""
-        return await _done(self._http.get(f"{self._path}{what}?after={after}", headers=self._headers))
+        return await _done(self._http.get(f"{self._path}{what}", headers=self._headers))
 
     async def post(self, what: str, body: dict[str, Any]) -> httpx.Response:
         """Send something."""
@@ -206,7 +218,7 @@ class Page:
         """Follow the state until it is one of these."""
         after = 0
         while True:
-            found: dict[str, Any] = (await self.get("/state", after)).json()
+            found: dict[str, Any] = (await self.get(f"/state?after={after}")).json()
             if found["state"] in states:
                 return found
             after = found["version"]

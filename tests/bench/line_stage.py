@@ -55,9 +55,7 @@ class TrustTime:
     """CRLs and CA certificates."""
 
     def __sub__(self, earlier: "TrustTime") -> "TrustTime":
-        return TrustTime(
-            self.timestamps - earlier.timestamps, self.ocsp - earlier.ocsp, self.others - earlier.others
-        )
+        return TrustTime(self.timestamps - earlier.timestamps, self.ocsp - earlier.ocsp, self.others - earlier.others)
 
 
 class Meter:
@@ -146,9 +144,7 @@ def _gateway(directory: Path, scene: Scene) -> Iterator[tuple[str, tuple[str, st
     account = ["client", "bench", "--name", "Benchmark", "--help-address", "mailto:help@bench.example"]
     made = json.loads(_command(config, *account, "--return-url", RETURN_URL))
     gateway = ["-m", "fts.cli"]
-    web = Process(
-        [*gateway, "web", "--config", str(config), "--port", str(port)], "web ready", directory / "web.log"
-    )
+    web = Process([*gateway, "web", "--config", str(config), "--port", str(port)], "web ready", directory / "web.log")
     worker = Process([*gateway, "worker", "--config", str(config)], "worker ready", directory / "worker.log")
     try:
         web.start()

@@ -210,7 +210,9 @@ def test_tokens_of_every_length_come_back_octet_for_octet(full_line: Line) -> No
     """Lengths that end in 80 look like the indefinite form to some readers, which then encode anew."""
     tsu = full_line.pki.tsu
     endings = set()
-    for octets in range(1_000, 1_300):
+    for octets in range(1_000, 2_600):
+        if octets >= 1_300 and 0x80 in endings:  # signatures differ in length, so that one ending may be left out
+            break
         ballast = ballast_certificate(tsu, octets)
         replies: list[bytes] = []
 

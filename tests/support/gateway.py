@@ -205,7 +205,7 @@ class Gateway:
 
     def __init__(self, directory: Path, **configuration: Any) -> None:
         self.directory = directory
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"http://localhost:{self.port}"
         self.config = directory / "gateway.toml"
         self._configuration = configuration
@@ -325,7 +325,8 @@ class Gateway:
         self.config.write_text("\n".join(lines) + "\n")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port on the loopback that is free now."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port: int = probe.getsockname()[1]
         return port

@@ -58,9 +58,9 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
             yield Demo(line, {service.name: service for service in services}, account)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """A headless Chromium."""
+    """A headless Chromium; while it runs, the thread has an event loop, which tests of other modules must not meet."""
     with chromium() as program:
         yield program
 

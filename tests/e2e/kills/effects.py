@@ -36,7 +36,15 @@ def check_completed(errand: Errand) -> None:
     _check_data(errand, signing, {event.kind: event.data for event in events})
     _check_rows(errand)
     _check_signature(errand)
+    check_still_there(errand)
+
+
+def check_still_there(errand: Errand) -> None:
+    """Check that the signed document is the same, and that nothing more has happened but downloads."""
     assert errand.download() == errand.result, "the signed document is another one now"
+    kinds = [event.kind for event in errand.gateway.trail(errand.id)]
+    assert set(kinds[kinds.index("signing.completed") + 1 :]) <= {"signing.downloaded"}
+    _check_rows(errand)
 
 
 def _check_kinds(errand: Errand, kinds: list[str]) -> None:

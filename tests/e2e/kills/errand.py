@@ -17,6 +17,8 @@ _PATIENCE_SECONDS: Final = 40.0
 _TRIED_AGAIN: Final = frozenset({"OVERLOADED", "INTERNAL_ERROR", "PREVIEW_UNAVAILABLE"})
 """Answers after which the page sends the same again by itself, or offers to."""
 
+Card = Callable[[bytes], bytes]
+"""Signs a SHA-256 digest."""
 Halt = Callable[["Errand", str], None]
 """Is called by the one who carries a document, at each point where nothing of it is under way."""
 
@@ -28,7 +30,8 @@ def no_halt(_errand: "Errand", _point: str) -> None:
 class Errand:
     """Upload, order, open, look, give the certificate, sign, fetch; every request repeated until answered."""
 
-    def __init__(self, gateway: Gateway, document: bytes, halt: Halt = no_halt) -> None:
+    def __init__(self, gateway: Gateway, document: bytes, halt: Halt = no_halt, card: Card | None = None) -> None:
+        """Carry `document` through `gateway`; `card` signs digests, the signer's software key where there is none."""
         self.gateway = gateway
         self.document = document
         self.document_id = secrets.token_hex(8)
@@ -41,6 +44,7 @@ class Errand:
         self.repeated = 0
         """Requests that were sent again."""
         self._halt = halt
+        self._card = card or partial(sign_digest, gateway.signer)
 
     @property
     def id(self) -> str:
@@ -122,7 +126,7 @@ class Errand:
     def give_value(self) -> None:
         """Sign the digest once, as a card does, and give the value."""
         browser = self._browser()
-        self.value = sign_digest(self.gateway.signer, self.digest)
+        self.value = self._card(self.digest)
         body = {"digest": _text(self.digest), "signature": _text(self.value)}
         self.persistently(lambda: browser.post("signature", body))
 

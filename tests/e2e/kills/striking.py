@@ -110,8 +110,8 @@ def is_inspecting(errand: Errand) -> bool:
 
 
 def is_preparing(errand: Errand) -> bool:
-    """See that the certificate is checked."""
-    return bool(_state(errand)["state"] == "preparing")
+    """See that a worker checks the certificate."""
+    return bool(_state(errand)["state"] == "preparing" and leased(errand, "prepare"))
 
 
 def at_step(step: str) -> Look:
