@@ -5,7 +5,6 @@ Requests name files in a directory that the worker made for the job; every step 
 on any machine can take the next one (design, section 3).
 """
 
-import hashlib
 from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -120,12 +119,6 @@ async def finish_from(composition: Composition, message: Message) -> Message:
         "signed_at": finished.signed_at and finished.signed_at.isoformat(),
         "archived_at": finished.archived_at and finished.archived_at.isoformat(),
     }
-
-
-def file_sha256(path: Path) -> bytes:
-    """Return the SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").digest()
 
 
 def _attribute(certificate: x509.Certificate, oid: x509.ObjectIdentifier) -> str | None:

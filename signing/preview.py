@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, Final
 
 import pypdfium2
+from PIL.Image import Dither, Quantize
 
 from signing.limits import LIMITS
 from signing.ports import DocumentDamagedError
@@ -41,7 +42,9 @@ def draw_page(stream: BinaryIO, number: int) -> ShownPage:
             image = page.render(scale=scale, may_draw_forms=True).to_pil()
             text = page.get_textpage().get_text_bounded()[: LIMITS.preview_characters]
             output = io.BytesIO()
-            image.convert("RGB").quantize(colors=128, dither=0).save(output, "PNG", compress_level=3)
+            image.convert("RGB").quantize(128, Quantize.FASTOCTREE, dither=Dither.NONE).save(
+                output, "PNG", compress_level=3
+            )
     except (pypdfium2.PdfiumError, ValueError, OSError, IndexError) as error:
         raise DocumentDamagedError(f"page {number} cannot be drawn: {error}") from error
     return ShownPage(output.getvalue(), "".join(c for c in text.replace("\r", "") if c == "\n" or c.isprintable()))

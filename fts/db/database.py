@@ -55,7 +55,7 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
-        """Give a connection whose reads see one state of the database."""
+        """Give a connection for reading; on SQLite each statement sees the newest state."""
         async with self._engine.connect() as connection, connection.begin():
             yield connection
 
@@ -90,6 +90,9 @@ def _configure(connection: Any, _record: Any) -> None:
 
 
 def _begin(connection: Any) -> None:
-    """Take the write lock at once in a writing transaction: a read that turns into a write may fail half-way."""
-    writes = connection.get_execution_options().get(_WRITES, False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    """Take the write lock at once in a writing transaction: a read that turns into a write may fail half-way.
+
+    Reads need no transaction of their own, which would cost as much as the read.
+    """
+    if connection.get_execution_options().get(_WRITES, False):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -9,7 +9,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from fts.audit.service import Actor, record
 from fts.db.database import Work
-from fts.document_steps import file_sha256
+from fts.digests import file_sha256
 from fts.documents import service
 from fts.documents.models import preview as previews
 from fts.documents.service import Document, object_name

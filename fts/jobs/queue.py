@@ -34,6 +34,7 @@ class Job:
     id: int
     kind: str
     subject: str
+    queue: Queue
     payload: dict[str, Any]
     attempts: int
     """Claims so far, this one included."""
@@ -72,7 +73,7 @@ async def enqueue(
         )
         .on_conflict_do_nothing(index_elements=["key"])
     )
-    work.tell("worker")
+    work.tell("worker", queue)
 
 
 async def claim(database: Database, queue: Queue, owner: str, lease: timedelta) -> Job | None:
@@ -106,6 +107,7 @@ async def claim(database: Database, queue: Queue, owner: str, lease: timedelta) 
                     table.c.id,
                     table.c.kind,
                     table.c.subject,
+                    table.c.queue,
                     table.c.payload,
                     table.c.attempts,
                     table.c.crashes,
@@ -152,7 +154,7 @@ async def postpone(work: Work, job: Job, pause: timedelta, *, crashed: bool = Fa
     """
     values = {"state": "ready", "run_at": work.now + pause, "lease_until": None, "crashes": job.crashes + crashed}
     await _change(work, job, **values)
-    work.tell("worker")
+    work.tell("worker", job.queue)
 
 
 async def forget_finished(work: Work, age: timedelta) -> None:

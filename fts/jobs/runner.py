@@ -60,14 +60,13 @@ class Worker:
         self._stopping = False
 
     async def run(self, slots: Mapping[Queue, int]) -> None:
-        """Work until cancelled: `slots` says how many jobs of each queue at a time."""
+        """Work until stopped or cancelled: `slots` says how many jobs of each queue at a time."""
         for queue in slots:
             self._wake[queue] = asyncio.Event()
         await self.services.bell.listen("worker", self._hear)
         async with asyncio.TaskGroup() as group:
             for queue, count in slots.items():
-                for _ in range(count):
-                    group.create_task(self._serve(queue))
+                group.create_task(self._serve(queue, count))
 
     def stop(self) -> None:
         """Claim nothing any more; `run` ends when the jobs under way are done."""
@@ -105,26 +104,32 @@ class Worker:
         async with self.services.database.write() as work:
             await postpone(work, job, pause)
 
-    def _hear(self, _subject: str) -> None:
-        for event in self._wake.values():
-            event.set()
+    def _hear(self, subject: str) -> None:
+        """Wake the queue that the news is about, or all of them."""
+        for queue, event in self._wake.items():
+            if subject in ("", queue):
+                event.set()
 
-    async def _serve(self, queue: Queue) -> None:
-        database, wake = self.services.database, self._wake[queue]
-        while not self._stopping:
-            wake.clear()
-            job = await claim(database, queue, self._owner, self._lease)
-            if job is not None:
-                wake.set()
-                await self._work(job)
-                continue
-            async with database.read() as connection:
-                due = await next_time(connection, queue)
-            seconds = _LOOK_SECONDS
-            if due is not None:
-                seconds = min(seconds, max((due - self.services.clock()).total_seconds(), 0.001))
-            with suppress(TimeoutError):
-                await asyncio.wait_for(wake.wait(), seconds)
+    async def _serve(self, queue: Queue, count: int) -> None:
+        """Claim the jobs of one queue, one claim at a time, and work on up to `count` of them."""
+        database, wake, free = self.services.database, self._wake[queue], asyncio.Semaphore(count)
+        async with asyncio.TaskGroup() as working:
+            while not self._stopping:
+                await free.acquire()
+                wake.clear()
+                job = await claim(database, queue, self._owner, self._lease)
+                if job is not None:
+                    task = working.create_task(self._work(job))
+                    task.add_done_callback(lambda _task: free.release())
+                    continue
+                free.release()
+                async with database.read() as connection:
+                    due = await next_time(connection, queue)
+                seconds = _LOOK_SECONDS
+                if due is not None:
+                    seconds = min(seconds, max((due - self.services.clock()).total_seconds(), 0.001))
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(wake.wait(), seconds)
 
     async def _work(self, job: Job) -> None:
         """Do a job while its lease is kept; whatever goes wrong, the worker goes on."""

@@ -66,6 +66,7 @@ class Pages:
             autoescape=True,
             undefined=StrictUndefined,
             extensions=["jinja2.ext.i18n"],
+            auto_reload=False,
             trim_blocks=True,
             lstrip_blocks=True,
         )
@@ -75,6 +76,8 @@ class Pages:
         environment.globals.update(texts=texts, static=self._static)
         environment.filters["moment"] = lambda value: _moment(value, language)
         environment.filters["size"] = lambda value: _size(value, language)
+        for name in environment.list_templates():
+            environment.get_template(name)
         return environment
 
     def _static(self, name: str) -> str:

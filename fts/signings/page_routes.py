@@ -118,16 +118,17 @@ async def state(
     request: Request, services: ServicesDep, signing: SessionDep, after: Annotated[int, Query(ge=0)] = 0
 ) -> Response:
     """Tell the state, as soon as its version or step is another than `after` says, or after a while."""
-    known, step = signing, services.changes.step(signing.id)
-    token = request.cookies.get(_COOKIE)
+    token, step = request.cookies.get(_COOKIE), services.changes.step(signing.id)
+    if signing.version > after:
+        return JSONResponse(_state(request, services, signing))
 
     async def look() -> Signing | None:
         current = await session.current(services, signing.id, token)
         return current if current.version > after or services.changes.step(signing.id) != step else None
 
     seconds = services.limits.state_wait_seconds
-    known = await services.changes.until(signing.id, look, seconds) or known
-    return JSONResponse(_state(request, services, known))
+    found = await services.changes.until(signing.id, look, seconds)
+    return JSONResponse(_state(request, services, found or signing))
 
 
 @router.get("/{signing_id}/pages/{number}.png")
