@@ -11,7 +11,9 @@ SCRIPT_TEXTS: Final = {
     "no_software": "The card software does not answer. Install or start it; this page then goes on by itself.",
     "no_reader": "No card reader was found. Connect your reader; this page then goes on by itself.",
     "no_card": "No usable card was found. Put your eID card in the reader; this page then goes on by itself.",
+    "cards_found": "Several cards were found. Choose yours.",
     "signs_as": "You sign as",
+    "name_unknown": "the holder of this card",
     "sign": "Sign",
     "busy": "The card is used by another program. Close that program and try again.",
     "pin_2_attempts_left": "The PIN is wrong. 2 attempts are left. Try again with the right PIN.",
@@ -20,6 +22,10 @@ SCRIPT_TEXTS: Final = {
     ),
     "pin_incorrect": "The PIN is wrong. Try again with the right PIN.",
     "pin_length": "A PIN has 4 to 12 digits. Try again.",
+    "pin_too_short": "A PIN has 4 to 12 digits. Try again.",
+    "pin_too_long": "A PIN has 4 to 12 digits. Try again.",
+    "pin_3_attempts_left": "The PIN is wrong. Try again with the right PIN.",
+    "unsupported_reader": "This card reader cannot be used here. Connect another card reader and try again.",
     "card_blocked": (
         "Your card is blocked after too many wrong PINs. Your municipality can unblock it; you can also "
         "use another card."
@@ -27,9 +33,9 @@ SCRIPT_TEXTS: Final = {
     "cancel": "You did not enter your PIN; nothing was signed. Try again when you are ready.",
     "pin_timeout": "The PIN was not entered in time; nothing was signed. Try again.",
     "card_failed": "The card could not sign. Take it out, put it back and try again; if it persists, ask for help.",
-    "popup_blocked": "The window for your PIN could not open. Allow pop-up windows for this page and try again.",
+    "popup_blocked": "The browser did not let the window for your PIN open. Open it with the link below.",
     "step_prepare": "Your certificate is checked",
-    "step_pin": "Enter your PIN in the window of the card software",
+    "step_pin": "Enter your PIN in the window of the card software or on the card reader",
     "step_timestamp": "The time is recorded",
     "step_revocation": "The validity of your certificate is proven",
     "step_archive": "The signature is sealed for the long term",

@@ -3,9 +3,10 @@ import { main, sentence, texts } from "./api.js";
 
 const part = (id) => document.getElementById(id);
 const STEPS = ["prepare", "pin", "timestamp", "revocation", "archive", "check"];
-const SECONDS = 10;
+const SECONDS = 20;
 
 export function showSteps() {
+  if (!part("progress").hidden) return;
   const items = STEPS.map((step) => {
     const item = document.createElement("li");
     item.id = `step-${step}`;
@@ -30,17 +31,21 @@ export function atStep(step) {
   part("now").textContent = texts[`step_${step}`];
 }
 
-/** Show how the signing ended, and lead back to the organisation after a while that can be stopped. */
-export function showEnd({ state, problem, return_url: address }) {
+const isWebAddress = (address) => /^https?:\/\//i.test(address ?? "");
+
+/** Show how the signing ended; `isNews` leads back to the organisation, after a while that can be stopped. */
+export function showEnd({ state, problem, return_url: address }, isNews) {
   for (const id of ["work", "progress", "connection"]) part(id).hidden = true;
   part("confirm").close();
   main.querySelector(".signature").dataset.end = state;
   part("end-heading").textContent = texts[`end_${state}`];
-  part("end-text").textContent = problem ? sentence(problem.code) : texts[`end_${state}_text`];
+  part("end-text").textContent = problem ? sentence(problem.code) : texts[`end_${state}_text`] ?? sentence();
   part("end").hidden = false;
   part("end-heading").focus();
-  if (!address) return;
+  part("return").hidden = !isWebAddress(address);
+  if (part("return").hidden) return;
   part("return").href = address;
+  if (!isNews) return;
   let left = SECONDS;
   const count = () => {
     part("countdown-text").textContent = texts.return_in.replace("%s", left);

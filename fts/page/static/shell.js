@@ -1,5 +1,6 @@
 // Opens the session: the link's secret stands behind the #, where no server and no history keeps it.
 import { Problem, getState, post, sentence, texts } from "./api.js";
+import { warnOfUnknownBrowser } from "./browser.js";
 
 const message = document.getElementById("message");
 const secret = location.hash.slice(1);
@@ -9,6 +10,7 @@ function offline(is) {
   message.textContent = is ? texts.offline : texts.loading;
 }
 
+warnOfUnknownBrowser();
 try {
   if (secret) await post("session", { secret }, offline);
   else await getState(0, offline);

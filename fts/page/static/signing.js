@@ -1,19 +1,23 @@
 // The signing: follows the gateway's state all the time, and does what the signer decides.
 import { Problem, getState, main, post, sentence, sleep, texts } from "./api.js";
-import { CardError, findTransport, readCard } from "./card.js";
-import { commonName } from "./certificate.js";
+import { warnOfUnknownBrowser } from "./browser.js";
+import { CardError, readChain } from "./card.js";
 import { showPages } from "./preview.js";
 import { atStep, showEnd, showSteps } from "./progress.js";
+import { Reader } from "./reader.js";
 
 const part = (id) => document.getElementById(id);
-const sign = part("sign"), decline = part("decline"), message = part("message"), card = part("card");
+const sign = part("sign"), decline = part("decline"), message = part("message"), confirm = part("confirm");
 const ENDS = ["completed", "declined", "cancelled", "failed", "expired"];
-const CARD_LOOK = 2000;
+const GONE = ["no_software", "no_reader", "no_card"];
 const REPORTED = /^[A-Za-z0-9_]{1,64}$/;
 
 let current = { state: main.dataset.state, version: 0, problem: null };
 let waiting = [];
-let transport = null, holder = null, prepared = null, working = false;
+let prepared = null, stopped = null;
+let isWorking = false, isSent = false, isDeclining = false;
+
+const reader = new Reader(cardChanged, report);
 
 function offline(is) {
   part("connection").textContent = is ? texts.offline : "";
@@ -22,15 +26,26 @@ function offline(is) {
 function complain(text) {
   message.textContent = text;
   message.hidden = text === "";
+  part("open").hidden = true;
 }
 
 function enable() {
-  sign.disabled = working || holder === null;
-  decline.disabled = current.state === "finishing";
+  sign.disabled = isWorking || reader.chosen === null;
+  decline.disabled = isSent || current.state === "finishing";
+}
+
+function cardChanged() {
+  if (reader.chosen !== null) complain("");
+  enable();
+}
+
+function report(result) {
+  if (REPORTED.test(result)) post("card-problem", { result }).catch(() => {});
 }
 
 /** Resolve with the next state that is one of these, or an end. */
 function reached(...states) {
+  if (stopped) throw stopped;
   return new Promise((resolve, reject) => {
     const look = () => {
       if (![...states, ...ENDS].includes(current.state)) return false;
@@ -42,125 +57,140 @@ function reached(...states) {
 }
 
 async function follow() {
-  for (;;) {
+  for (let isNews = false; ; isNews = true) {
     try {
       current = await getState(current.version, offline);
     } catch (error) {
       stop(error);
       return;
     }
-    if (current.state === "finishing" || current.step) atStep(current.step ?? "timestamp");
+    if (current.state === "finishing") showFinishing();
+    else if (current.step) atStep(current.step);
     waiting = waiting.filter((one) => !one.look());
     enable();
     if (ENDS.includes(current.state)) {
-      showEnd(current);
+      reader.stop();
+      showEnd(current, isNews);
       return;
     }
   }
+}
+
+/** The signer has done what there is to do: only the progress is left to see. */
+function showFinishing() {
+  reader.stop();
+  showSteps();
+  atStep(current.step ?? "timestamp");
+  if (part("work").contains(document.activeElement)) part("progress-heading").focus();
+  part("work").hidden = true;
 }
 
 function stop(error) {
+  stopped = error;
+  reader.stop();
+  confirm.close();
+  part("progress").hidden = true;
   part("work").hidden = false;
-  card.hidden = sign.hidden = decline.hidden = true;
-  complain(sentence(error instanceof Problem ? error.code : "OTHER"));
+  part("card").hidden = part("cards").hidden = sign.hidden = decline.hidden = true;
+  complain(sentence(error.code));
   for (const one of waiting) one.reject(error);
 }
 
-async function lookForCard() {
-  transport = await findTransport();
-  for (let last = ""; holder === null; ) {
-    let result = "no_software";
-    try {
-      if (transport === null) throw new CardError(result);
-      holder = await readCard(transport);
-      card.textContent = `${texts.signs_as} `;
-      card.append(Object.assign(document.createElement("strong"), { textContent: commonName(holder.certificate) }));
-      enable();
-      return;
-    } catch (error) {
-      if (!(error instanceof CardError)) throw error;
-      result = error.result;
-    }
-    if (result !== last) {
-      card.textContent = texts[result] ?? texts.card_failed;
-      report(result);
-      last = result;
-    }
-    await sleep(CARD_LOOK);
-    transport ??= await findTransport();
-  }
-}
-
-function report(result) {
-  if (REPORTED.test(result)) post("card-problem", { result }).catch(() => {});
-}
-
-async function prepare() {
-  if (prepared !== null && prepared.digest === current.digest && current.state === "prepared") return prepared;
-  const { version } = await post("certificate", holder, offline);
+async function prepare({ certificate }) {
+  const isReady = prepared?.certificate === certificate && prepared.digest === current.digest;
+  if (isReady && current.state === "prepared") return current;
+  const chain = await readChain(reader.transport, certificate);
+  const { version } = await post("certificate", { certificate, chain }, offline);
   let state;
   do state = await reached("opened", "prepared");
   while (state.version < version && !ENDS.includes(state.state) && (await sleep(20), true));
   if (state.state === "opened") throw new Problem(state.problem ?? { code: "OTHER", detail: "" });
-  prepared = state;
+  prepared = { certificate, digest: state.digest };
   return state;
 }
 
-async function signNow() {
-  if (!transport.openWindow()) {
-    complain(texts.popup_blocked);
+/** Resolve when no question whether to decline is open. */
+function decided() {
+  if (!confirm.open) return Promise.resolve();
+  return new Promise((resolve) => confirm.addEventListener("close", resolve, { once: true }));
+}
+
+async function signOnce() {
+  const card = reader.chosen;
+  await reader.pause();
+  const { digest, digest_algorithm: algorithm, state } = await prepare(card);
+  if (ENDS.includes(state)) return;
+  atStep("pin");
+  const { signature } = await reader.transport.sign(card.certificate, algorithm, digest);
+  await decided();
+  if (isDeclining) return;
+  isSent = true;
+  enable();
+  atStep("timestamp");
+  await post("signature", { digest, signature }, offline);
+  await reached();
+}
+
+function tell(error) {
+  if (error instanceof CardError) {
+    report(error.raw);
+    if (GONE.includes(error.result)) reader.forget();
+    complain(texts[error.result] ?? texts.card_failed);
     return;
   }
-  working = true;
+  reader.transport?.closeWindow();
+  if (stopped === null && !ENDS.includes(current.state)) complain(sentence(error.code));
+}
+
+/** `isOpen`: the window for the PIN was opened by a link. */
+async function signNow(isOpen) {
+  if (!isOpen && !reader.transport.openWindow()) {
+    complain(texts.popup_blocked);
+    part("open-window").href = reader.transport.windowAddress;
+    part("open").hidden = false;
+    return;
+  }
+  isWorking = true;
   sign.textContent = texts.sign;
   enable();
   complain("");
   showSteps();
   atStep("prepare");
+  part("progress-heading").focus();
   try {
-    const { digest, digest_algorithm: algorithm, state } = await prepare();
-    if (ENDS.includes(state)) return;
-    atStep("pin");
-    const { signature } = await transport.sign(holder.certificate, algorithm, digest);
-    atStep("timestamp");
-    await post("signature", { digest, signature }, offline);
-    await reached();
+    await signOnce();
   } catch (error) {
-    part("progress").hidden = true;
-    if (error instanceof CardError) {
-      report(error.result);
-      complain(texts[error.result] ?? texts.card_failed);
-      if (["no_software", "no_reader", "no_card"].includes(error.result)) {
-        holder = null;
-        lookForCard();
-      }
-    } else if (!ENDS.includes(current.state)) {
-      complain(sentence(error instanceof Problem ? error.code : "OTHER"));
-    }
+    tell(error);
     sign.textContent = texts.retry;
-    sign.focus();
   } finally {
-    working = false;
+    isWorking = isSent = false;
+    reader.resume();
     enable();
+  }
+  if (part("end").hidden && current.state !== "finishing") {
+    part("progress").hidden = true;
+    (sign.disabled ? part("signature-heading") : sign).focus();
   }
 }
 
-sign.addEventListener("click", signNow);
-decline.addEventListener("click", () => part("confirm").showModal());
-part("confirm-no").addEventListener("click", () => part("confirm").close());
+sign.addEventListener("click", () => signNow(false));
+part("open-window").addEventListener("click", () => signNow(true));
+decline.addEventListener("click", () => confirm.showModal());
+part("confirm-no").addEventListener("click", () => confirm.close());
 part("confirm-yes").addEventListener("click", async () => {
-  part("confirm").close();
+  isDeclining = true;
+  confirm.close();
   try {
     await post("decline", {}, offline);
   } catch (error) {
-    complain(sentence(error instanceof Problem ? error.code : "OTHER"));
+    complain(sentence(error.code));
+  } finally {
+    isDeclining = false;
   }
 });
 
+warnOfUnknownBrowser();
 showPages();
-if (current.state === "finishing") {
-  showSteps();
-  atStep("timestamp");
-}
+if (current.state === "finishing") showFinishing();
 follow();
-if (!ENDS.includes(current.state) && current.state !== "finishing") lookForCard();
+if (!ENDS.includes(current.state) && current.state !== "finishing") reader.watch();
