@@ -126,7 +126,9 @@ def test_what_the_desk_or_the_card_did_not_foresee_gets_an_answer_without_its_te
     person: Person,
     run: Callable[..., Any],
     caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("signing.eid.card_core._LOG", logging.getLogger("card core under test"))
     scripted.outcomes = [OSError(f"disk full: {SECRET_NAME} {PIN}")]
     with caplog.at_level(logging.DEBUG):
         answer = run(core.handle(message(), origin=PAGE))
@@ -138,12 +140,13 @@ def test_what_the_desk_or_the_card_did_not_foresee_gets_an_answer_without_its_te
 
 
 def test_nothing_of_a_request_is_logged(
-    core: CardCore, run: Callable[..., Any], caplog: pytest.LogCaptureFixture
+    core: CardCore, run: Callable[..., Any], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("signing.eid.card_core._LOG", logging.getLogger("card core under test"))
     with caplog.at_level(logging.DEBUG):
         assert run(core.handle(message(), origin=PAGE))["result"] == "OK"
         run(core.handle(message(digest="!"), origin=PAGE))
-    assert [record for record in caplog.records if record.name.startswith("fts")] == []
+    assert [record for record in caplog.records if record.name == "card core under test"] == []
     assert SECRET_NAME not in caplog.text
 
 
