@@ -59,6 +59,7 @@ class LoopbackApp:
         if headers.get("host") != self._host:
             await _respond(send, 403, {"error": "host"})
             return
+        own = headers.get("origin") == self._own
         match scope["method"], scope["path"]:
             case "OPTIONS" | "POST" as method, "/message":
                 await self._message(method, headers, receive, send)
@@ -68,7 +69,7 @@ class LoopbackApp:
                 await _send(send, 200, (_FILES / path.rpartition("/")[2]).read_bytes(), _STATIC[path])
             case "GET", "/window/next" if headers.get("sec-fetch-site", "same-origin") == "same-origin":
                 await self._next(_known(scope), receive, send)
-            case "POST", "/window/pin" | "/window/cancel" as path if headers.get("origin") == self._own:
+            case "POST", "/window/pin" | "/window/cancel" | "/window/leave" as path if own:
                 await self._answered(path, receive, send)
             case _:
                 await _respond(send, 404, {"error": "not_found"})
@@ -103,7 +104,8 @@ class LoopbackApp:
         language = asked if asked in _LANGUAGES else _LANGUAGES[0]
         texts = _TEXTS[language]
         page = (_FILES / "window.html").read_text(encoding="utf-8")
-        for name, value in {"lang": language, "texts": json.dumps(texts), **texts}.items():
+        values = {"lang": language, "window": self._window.load(), "texts": json.dumps(texts), **texts}
+        for name, value in values.items():
             page = page.replace(f"{{{{{name}}}}}", html.escape(value, quote=True))
         await _send(send, 200, page.encode(), "text/html; charset=utf-8")
 
@@ -121,12 +123,15 @@ class LoopbackApp:
         except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
             await _respond(send, 400, {"error": "malformed"})
             return
-        if path.endswith("cancel"):
-            pin = None
-        elif not (isinstance(pin, str) and pin.isascii() and pin.isdigit() and len(pin) in _PIN_DIGITS):
+        if path.endswith("leave"):
+            taken = self._window.leave(str(given.get("window")), request)
+        elif path.endswith("cancel"):
+            taken = self._window.give(request, None)
+        elif isinstance(pin, str) and pin.isascii() and pin.isdigit() and len(pin) in _PIN_DIGITS:
+            taken = self._window.give(request, pin)
+        else:
             await _respond(send, 422, {"error": "pin_length"})
             return
-        taken = self._window.give(request, pin)
         await _respond(send, 200 if taken else 409, {"taken": taken})
 
 

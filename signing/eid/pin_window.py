@@ -43,6 +43,7 @@ class PinWindow:
         self._result: str | None = None
         self._polls = 0
         self._left_at = -float("inf")
+        self._window = ""
 
     async def ask(self, request: PinRequest) -> str | None:
         """See `PinDesk.ask`."""
@@ -105,6 +106,15 @@ class PinWindow:
             return False
         self._answer.set_result(pin)
         return True
+
+    def load(self) -> str:
+        """Name a window that is being loaded; it takes the place of the one before."""
+        self._window = secrets.token_hex(16)
+        return self._window
+
+    def leave(self, window: str, request_id: str) -> bool:
+        """Cancel the request that is open when its window goes away, and was not loaded anew; tells whether it did."""
+        return window == self._window and self.give(request_id, None)
 
     def _shown(self) -> dict[str, Any]:
         request, known = self._request, {"version": self._version, "attempts": self._attempts()}

@@ -161,6 +161,15 @@ def test_closing_it_cancels_at_once(window: Page, agent: Agent) -> None:
     assert agent.counter.left == 3
 
 
+def test_loaded_anew_it_goes_on(window: Page, agent: Agent) -> None:
+    """The site opens the window by its name at each attempt, which loads the one that is open anew."""
+    answer = agent.sign()
+    expect(window.locator("#pin")).to_be_visible()
+    window.reload()
+    enter(window, PIN)
+    assert answer.result() == "OK"
+
+
 def test_opened_for_the_next_document_it_stays(window: Page, agent: Agent) -> None:
     """How the last request ended is nothing to a window that was just opened, nor to the next request in the same."""
     first = agent.sign()

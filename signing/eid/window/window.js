@@ -1,5 +1,6 @@
 // The PIN window: asks its own agent what to show, and gives the PIN to nobody else.
-const texts = JSON.parse(document.documentElement.dataset.texts);
+const { texts: written, window: name } = document.documentElement.dataset;
+const texts = JSON.parse(written);
 const part = (id) => document.getElementById(id);
 const form = part("form"), pin = part("pin"), fault = part("fault"), status = part("status");
 const outcomes = {
@@ -69,7 +70,7 @@ part("cancel").addEventListener("click", cancel);
 document.addEventListener("keydown", (event) => { if (event.key === "Escape") cancel(); });
 
 addEventListener("pagehide", () => {
-  if (request !== null) navigator.sendBeacon("/window/cancel", JSON.stringify({ request }));
+  if (request !== null) navigator.sendBeacon("/window/leave", JSON.stringify({ request, window: name }));
 });
 
 let known = 0;
