@@ -1,6 +1,6 @@
 // The PIN window: asks its own agent what to show, and gives the PIN to nobody else.
-const { texts: written, window: name } = document.documentElement.dataset;
-const texts = JSON.parse(written);
+const page = document.documentElement.dataset;
+const texts = JSON.parse(page.texts);
 const part = (id) => document.getElementById(id);
 const form = part("form"), pin = part("pin"), fault = part("fault"), status = part("status");
 const outcomes = {
@@ -70,7 +70,7 @@ part("cancel").addEventListener("click", cancel);
 document.addEventListener("keydown", (event) => { if (event.key === "Escape") cancel(); });
 
 addEventListener("pagehide", () => {
-  if (request !== null) navigator.sendBeacon("/window/leave", JSON.stringify({ request, window: name }));
+  if (request !== null) navigator.sendBeacon("/window/leave", JSON.stringify({ request, window: page.window }));
 });
 
 let known = 0;
