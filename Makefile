@@ -1,6 +1,6 @@
 # `make` lists the targets. Every target sets up what it needs; only python3, venv, make and git must be there.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-check sign-demo sign verify test check format bench bench-line samples clean runtime dev
+.PHONY: help demo demo-check sign-demo sign verify test check format bench bench-line bench-custody samples clean runtime dev
 
 SIGNED := var/signed
 PYTHON := .venv/bin/python
@@ -46,6 +46,9 @@ bench: dev ## measure signing beside EU DSS and pyHanko
 
 bench-line: dev ## measure the line through the gateway with 50 signers
 	@$(PYTHON) -m tests.bench.line
+
+bench-custody: dev ## measure records, the chain, encryption and both object stores
+	@$(PYTHON) -m tests.bench.custody
 
 samples: dev ## write the sample PDFs of the tests to var/samples
 	@$(PYTHON) -m tests.samples var/samples

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import BinaryIO
+from urllib.parse import quote
 
 import httpx
 
@@ -35,9 +36,10 @@ class Gateway(Transport):
             "Content-Type": "application/pdf",
             "Content-Length": str(original.size),
             "Content-Digest": f"sha-256=:{base64.b64encode(original.sha256).decode()}:",
+            "Content-Disposition": f"attachment; filename*=UTF-8''{quote(original.name, safe='')}",
         }
-        path, name = f"documents/{document_id}", {"name": original.name}
-        document = await self.ask("PUT", path, params=name, headers=headers, content=octets(original.file))
+        path = f"documents/{document_id}"
+        document = await self.ask("PUT", path, headers=headers, content=octets(original.file))
         for _ in range(limits.INSPECTION_LOOKS):
             if document["state"] != "inspecting":
                 break

@@ -1,7 +1,7 @@
 """What the demo consists of, beside its PKI and card: a gateway with one account, a card agent, a relying party.
 
 DIR/ports.json          where each part listens
-DIR/gateway/            configuration, master key, database and objects
+DIR/gateway/            configuration, clients, master key, database, objects and their keys
 DIR/relying-party.env   the account, its secrets and addresses
 DIR/card.json           the card's PIN counter
 DIR/logs/               what the processes print
@@ -40,6 +40,23 @@ tsa_url = "{tsa}"
 allowed_urls = ["{pki}"]
 card_agent = "{agent}"
 {limits}"""
+
+
+_CLIENT: Final = """\
+# What is agreed with the demo's relying party.
+id = "{id}"
+name = "Demo municipality"
+help_address = "mailto:help@demo-municipality.example"
+contacts = [{{ name = "Duty officer", mail = "security@demo-municipality.example", role = "security" }}]
+bucket = "{id}"
+agreement = "Demo agreement 1"
+agreed_on = "2026-11-01"
+return_urls = ["{counter}/return"]
+webhook_url = "{counter}/webhook"
+"""
+
+_FORM: Final = "2"
+"""Of what is kept in DIR/gateway; another form is made anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +117,9 @@ class DemoLine:
         log = self.logs
         return [
             Service("the gateway's worker", [*gateway, "worker", *config], "worker ready", log / "worker.log"),
+            Service(
+                "the trail's sequencer", [*gateway, "sequencer", *config], "sequencer ready", log / "sequencer.log"
+            ),
             Service("the gateway's web process", web, "web ready", log / "web.log"),
             Service("the card agent", agent, "card agent ready", log / "agent.log"),
             Service("the relying party", counter, "demo relying party ready", log / "counter.log", self._account()),
@@ -133,8 +153,10 @@ def demo_line(directory: Path, *, limits: str = "") -> Iterator[DemoLine]:
             folder.mkdir(exist_ok=True)
         for name, content in demo_documents():
             (directory / "samples" / name).write_bytes(content)
-        if not line.account_file.exists():
+        form = line.configuration.parent / "form"
+        if not line.account_file.exists() or not form.exists() or form.read_text() != _FORM:
             _make_gateway(line, limits)
+            form.write_text(_FORM)
         yield line
 
 
@@ -163,11 +185,10 @@ def _make_gateway(line: DemoLine, limits: str) -> None:
         )
     )
     _fts("migrate", "--config", str(line.configuration))
-    printed = _fts(
-        *("client", CLIENT, "--config", str(line.configuration)),
-        *("--name", "Demo municipality", "--help-address", "mailto:help@demo-municipality.example"),
-        *("--return-url", f"{line.counter_url}/return", "--webhook-url", f"{line.counter_url}/webhook"),
-    )
+    clients = folder / "clients"
+    clients.mkdir()
+    (clients / f"{CLIENT}.toml").write_text(_CLIENT.format(id=CLIENT, counter=line.counter_url))
+    printed = _fts("clients", "apply", str(clients), "--yes", "--config", str(line.configuration))
     made = json.loads(printed)
     values = {
         "FTS_GATEWAY": line.gateway_url,

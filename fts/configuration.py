@@ -2,11 +2,11 @@
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
 from cryptography import x509
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, ValidationError, field_validator, model_validator
 
 from fts.errors import RefusalError
 from fts.limits import GatewayLimits
@@ -14,7 +14,65 @@ from fts.settings import DocumentLimits, Settings
 
 Environment = Literal["PROD", "INT", "QA", "TA"]
 
+EEA: Final = frozenset(
+    """AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IS IT LI LT LU LV MT NL NO PL PT RO SE SI SK""".split()  # noqa: SIM905
+)
+"""Countries where personal data may be kept."""
+
+_PATHS: Final = (
+    ("", "data"),
+    ("", "master_key"),
+    ("", "trust_anchors"),
+    ("", "spool"),
+    ("", "key_store"),
+    ("objects", "ca_file"),
+    ("objects", "credentials"),
+    ("mail", "password_file"),
+    ("mail", "ca_file"),
+)
+"""Members that are paths, relative to the file."""
+
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+Role = Literal["web", "worker", "sequencer", "operator"]
+"""What a process may do in the database (`fts.db.roles`)."""
+
+
+class S3(BaseModel):
+    """An S3 server with one bucket for each client."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    endpoint: str
+    """host:port"""
+    secure: bool = True
+    """TLS; needed in PROD."""
+    region: str | None = None
+    ca_file: Path | None = None
+    """PEM file with the server's root, where it is none of the system's."""
+    prefix: Annotated[str, Field(pattern="^[a-z0-9-]{0,20}$")] = ""
+    """Put before each bucket's name."""
+    credentials: Path
+    """JSON file: bucket, or `*` outside PROD, to `{"access_key": …, "secret_key": …}`."""
+    place: Annotated[str, Field(pattern="^[A-Z]{2}$")]
+    """Country where the server keeps the objects."""
+
+
+class Mail(BaseModel):
+    """The mail server."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    host: str
+    port: Annotated[int, Field(ge=1, le=65535)] = 587
+    starttls: bool = True
+    """Needed in PROD."""
+    user: str | None = None
+    password_file: Path | None = None
+    ca_file: Path | None = None
+    """PEM file with the server's root, where it is none of the system's."""
+    sender: str
+    operators: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Who is told of every security event."""
 
 
 class Configuration(BaseModel):
@@ -41,6 +99,20 @@ class Configuration(BaseModel):
     """URLs on internal addresses or other ports that may be fetched: revocation services of a test PKI."""
     card_agent: str | None = None
     """URL of the demo card's agent; refused in PROD."""
+    spool: Path | None = None
+    """Directory of temporary files, readable while a request or a job lasts: a file system in memory in PROD."""
+    key_store: Path | None = None
+    """Directory of the documents' keys: never in a backup; by default in `data`."""
+    objects: S3 | None = None
+    """The object store; by default files in `data`."""
+    place: Annotated[str, Field(pattern="^[A-Z]{2}$")] = "BE"
+    """Country where database, objects and keys are kept (FTS-GDPR-7)."""
+    proxies: tuple[IPvAnyNetwork, ...] = ()
+    """Networks of our own proxies: only what they add to X-Forwarded-For counts."""
+    databases: dict[Role, str] = {}
+    """SQLAlchemy URLs of the roles, where each has a login of its own; `database` otherwise."""
+    mail: Mail | None = None
+    """Where reports of security events are sent from; without, they are kept for `fts incidents report`."""
     document_processes: Annotated[int, Field(ge=1, le=64)] = 2
     """Processes of each worker for signatures, and as many again for inspections and previews."""
     limits: GatewayLimits = GatewayLimits()
@@ -57,15 +129,32 @@ class Configuration(BaseModel):
     def _production(self) -> "Configuration":
         if self.environment == "PROD" and self.card_agent is not None:
             raise ValueError("the demo card is refused in PROD")
+        if self.environment == "PROD":
+            self._check_production()
         local = urlsplit(self.public_url).hostname in _LOOPBACK and self.environment != "PROD"
         if not self.is_secure and not local:
             raise ValueError("public_url must begin with https:// (http:// on this machine, outside PROD; FTS-SEC-1)")
         return self
 
+    def _check_production(self) -> None:
+        """Refuse what the requirements refuse in PROD (FTS-GDPR-7, FTS-SEC-1, FTS-SEC-3)."""
+        places = {self.place, self.objects.place if self.objects else self.place}
+        if not places <= EEA:
+            raise ValueError("place: data stays in the EEA (FTS-GDPR-7)")
+        if self.objects is not None and not self.objects.secure:
+            raise ValueError("objects.secure: the store is reached over TLS in PROD (FTS-SEC-3)")
+        if self.mail is None or not self.mail.starttls:
+            raise ValueError("mail: security events are reported by mail, over TLS (FTS-GDPR-6)")
+
+    def database_url(self, role: Role | None = None) -> str:
+        """Return the database, as a role's login where it has one."""
+        url = None if role is None else self.databases.get(role)
+        return url or self.database or f"sqlite+aiosqlite:///{self.data / 'fts.sqlite3'}"
+
     @property
-    def database_url(self) -> str:
-        """The database."""
-        return self.database or f"sqlite+aiosqlite:///{self.data / 'fts.sqlite3'}"
+    def places(self) -> set[str]:
+        """Countries where something is kept."""
+        return {self.place} | ({self.objects.place} if self.objects else set())
 
     @property
     def is_secure(self) -> bool:
@@ -95,9 +184,10 @@ def load(path: Path) -> Configuration:
         values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise _invalid(f"{path}: {error}") from error
-    for name in ("data", "master_key", "trust_anchors"):
-        if isinstance(values.get(name), str):
-            values[name] = (path.parent / values[name]).resolve()
+    for table, name in _PATHS:
+        members = values.get(table, {}) if table else values
+        if isinstance(members, dict) and isinstance(members.get(name), str):
+            members[name] = (path.parent / members[name]).resolve()
     try:
         return Configuration.model_validate(values)
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""The gateway's commands: `fts web`, `worker`, `migrate`, `client`, `trail`, `errors`, `openapi`.
+"""The gateway's commands: its processes, and what operators do with clients, trail and database.
 
 What they need is imported when they run, so that the other commands start fast.
 """
@@ -12,13 +12,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fts.audit.commands import audit
+from fts.clients.commands import clients
 from fts.errors import RefusalError
 from fts.exits import REFUSED, WRONG_USE, fail, refused_as
+from fts.incidents.commands import incidents
+from fts.register.commands import register_command
 
 if TYPE_CHECKING:
     from fts.configuration import Configuration
 
 gateway = typer.Typer(help="The gateway.")
+gateway.add_typer(clients, name="clients")
+gateway.add_typer(audit, name="audit")
+gateway.add_typer(incidents, name="incidents")
+gateway.command("register")(register_command)
 
 Config = Annotated[Path, typer.Option("--config", help="Configuration file (TOML); docs/operation.md has its members.")]
 
@@ -43,55 +51,38 @@ def worker_command(config: Config) -> None:
     serve_worker(_loaded(config))
 
 
+@gateway.command("sequencer")
+def sequencer_command(config: Config) -> None:
+    """Chain the trail's records and anchor them with timestamps, until SIGTERM or SIGINT."""
+    from fts.serve import serve_sequencer
+
+    serve_sequencer(_loaded(config))
+
+
 @gateway.command("migrate")
-def migrate_command(config: Config) -> None:
+def migrate_command(
+    config: Config,
+    print_grants: Annotated[
+        bool, typer.Option("--print-grants", help="Print the roles' rights as SQL, and change nothing.")
+    ] = False,
+) -> None:
     """Bring the database to the newest form; a new master key is made outside PROD where there is none."""
     from fts.db.migrate import migrate
     from fts.keyring import Keyring
 
     configuration = _loaded(config)
+    if print_grants:
+        from fts.db.roles import statements
+
+        typer.echo("".join(f"{statement};\n" for statement in statements()), nl=False)
+        return
     configuration.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not configuration.master_key.exists():
         if configuration.environment == "PROD":
             refusal = RefusalError("MASTER_KEY_MISSING", "there is no master key", "Make one by the key ceremony.")
             fail(refusal, REFUSED)
         Keyring.create_file(configuration.master_key)
-    migrate(configuration.database_url)
-
-
-@gateway.command("client")
-def client_command(
-    config: Config,
-    client_id: Annotated[str, typer.Argument(metavar="ID", help="2 to 32 characters of a-z, 0-9 and -.")],
-    name: Annotated[str, typer.Option(help="As signers read it.")],
-    help_address: Annotated[str, typer.Option(help="Where signers ask: mailto:, https:// or a telephone number.")],
-    return_url: Annotated[list[str], typer.Option(help="Where signers may be sent back to; repeat it for several.")],
-    webhook_url: Annotated[str | None, typer.Option(help="Where messages about ended signings go.")] = None,
-    no_repair: Annotated[bool, typer.Option("--no-repair", help="Refuse damaged documents.")] = False,
-    retention_hours: Annotated[int, typer.Option(help="How long documents are kept.", min=1, max=120)] = 120,
-) -> None:
-    """Register a relying party; its secrets are shown once, as JSON."""
-    from fts.clients.service import Credentials, Registration, register
-    from fts.services import wired
-
-    configuration = _loaded(config)
-    registration = Registration(
-        client_id, name, help_address, tuple(return_url), webhook_url, not no_repair, retention_hours
-    )
-
-    async def work() -> Credentials:
-        async with wired(configuration) as services:
-            return await register(
-                services.database,
-                services.keyring,
-                registration,
-                environment=configuration.environment,
-                limits=services.limits,
-            )
-
-    made = refused_as(REFUSED, lambda: asyncio.run(work()))
-    shown = {"client_id": made.client_id, "secret": made.secret, "webhook_secret": made.webhook_secret}
-    typer.echo(json.dumps(shown, indent=2))
+    migrate(configuration.database_url())
 
 
 @gateway.command("trail")
@@ -100,19 +91,21 @@ def trail_command(
     signing: Annotated[str, typer.Argument(metavar="SIGNING", help="Id of a signing.")],
 ) -> None:
     """Print everything that happened to a signing and its document, one JSON object a line."""
-    from fts.audit.service import Event, trail
+    from fts.audit.service import Event, record, trail
+    from fts.operators import operator
     from fts.services import wired
 
     configuration = _loaded(config)
 
     async def work() -> list[Event]:
-        async with wired(configuration) as services:
-            return await trail(services.database, signing_id=signing)
+        async with wired(configuration, "operator") as services:
+            async with services.database.write() as work:
+                await record(work, "trail.read", operator(), signing_id=signing)
+            return await trail(services.database, services.keyring, signing_id=signing)
 
     for event in asyncio.run(work()):
-        members = {name: getattr(event, name) for name in Event.__dataclass_fields__}
-        members["at"] = event.at.isoformat().replace("+00:00", "Z")
-        typer.echo(json.dumps(members, ensure_ascii=False))
+        members = {**event.header(), "at": event.at.isoformat().replace("+00:00", "Z"), "personal": event.personal}
+        typer.echo(json.dumps(members))
 
 
 @gateway.command("errors")

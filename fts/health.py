@@ -1,11 +1,15 @@
 """Whether the process lives, and whether it can serve."""
 
+from datetime import timedelta
+
 from fastapi import APIRouter
 from sqlalchemy import text
 
+from fts.audit.chain import lag
 from fts.http.dependencies import ServicesDep
 from fts.http.problem_response import responses
 from fts.problems import ProblemError
+from fts.steady import SteadyClock
 from storage.ports import StorageError
 
 router = APIRouter(prefix="/health", tags=["health"])
@@ -25,8 +29,13 @@ async def ready(services: ServicesDep) -> dict[str, str]:
             await connection.execute(text("SELECT version_num FROM alembic_version"))
     except Exception as error:
         raise ProblemError("NOT_READY", f"the database does not answer ({type(error).__name__})") from error
+    behind = await lag(services.database, services.clock())
+    if behind > timedelta(seconds=services.limits.trail_lag_seconds):
+        raise ProblemError("NOT_READY", f"the trail's sequencer is {behind.total_seconds():.0f} s behind")
+    if isinstance(services.clock, SteadyClock) and services.clock.jump is not None:
+        raise ProblemError("NOT_READY", "the clock jumped; set it right and restart the process")
     try:
-        await services.store.check()
+        await services.vault.objects.check()
     except StorageError as error:
         raise ProblemError("NOT_READY", f"the object store does not work: {error}") from error
     return {"status": "ready"}

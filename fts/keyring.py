@@ -7,6 +7,9 @@
 | session | keyed hashes of page sessions | signers open their link again |
 | webhook | the secret that signs a client's messages | clients get new secrets |
 | signer | keyed hash of a signer's identification number in the trail | search by number ends at that time |
+| idempotency | keyed hashes of Idempotency-Key and request | a repeated request makes another signing |
+| audit-custody | encrypts the personal parts of the trail and of incidents | see docs/adr/0006-the-trail.md |
+| documents | wraps the keys of documents | open documents cannot be read: at most five days |
 """
 
 import base64
@@ -14,15 +17,20 @@ import hashlib
 import hmac
 import os
 import secrets
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
-Purpose = Literal["client-secret", "signing-link", "session", "webhook", "signer"]
+MacPurpose = Literal["client-secret", "signing-link", "session", "webhook", "signer", "idempotency", "incident"]
+SealPurpose = Literal["audit-custody", "documents"]
 
 _MASTER_BYTES: Final = 32
+_NONCE_BYTES: Final = 12
 
 
 class KeyringError(RuntimeError):
@@ -35,10 +43,8 @@ class Keyring:
     def __init__(self, master: bytes) -> None:
         if len(master) != _MASTER_BYTES:
             raise KeyringError(f"the master key must have {_MASTER_BYTES} octets")
-        self._keys = {
-            purpose: HKDFExpand(SHA256(), 32, f"fts-gateway {purpose}".encode()).derive(master)
-            for purpose in ("client-secret", "signing-link", "session", "webhook", "signer")
-        }
+        self._keys: dict[str, bytes] = dict(_derived(master, get_args(MacPurpose)))
+        self._ciphers = {purpose: AESGCM(key) for purpose, key in _derived(master, get_args(SealPurpose))}
 
     @classmethod
     def from_file(cls, path: Path) -> "Keyring":
@@ -60,14 +66,42 @@ class Keyring:
         with open(path, "x", encoding="ascii", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
             file.write(secrets.token_hex(_MASTER_BYTES) + "\n")
 
-    def mac(self, purpose: Purpose, message: str) -> bytes:
+    def mac(self, purpose: MacPurpose, message: str) -> bytes:
         """Return the keyed hash of a message, 32 octets (HMAC-SHA256)."""
         return hmac.digest(self._keys[purpose], message.encode(), hashlib.sha256)
 
-    def token(self, purpose: Purpose, message: str) -> str:
+    def token(self, purpose: MacPurpose, message: str) -> str:
         """Return the keyed hash as text for a URL, 43 characters."""
         return base64.urlsafe_b64encode(self.mac(purpose, message)).rstrip(b"=").decode()
 
-    def matches(self, purpose: Purpose, message: str, mac: bytes | None) -> bool:
+    def matches(self, purpose: MacPurpose, message: str, mac: bytes | None) -> bool:
         """Tell, in constant time, whether `mac` is the keyed hash of the message."""
         return hmac.compare_digest(self.mac(purpose, message), mac or bytes(32))
+
+    @staticmethod
+    def same(one: bytes, other: bytes) -> bool:
+        """Compare in constant time."""
+        return hmac.compare_digest(one, other)
+
+    def seal(self, purpose: SealPurpose, plaintext: bytes, context: str) -> bytes:
+        """Encrypt (AES-256-GCM, random nonce); the result opens with the same purpose and context only."""
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        return nonce + self._ciphers[purpose].encrypt(nonce, plaintext, context.encode())
+
+    def unseal(self, purpose: SealPurpose, sealed: bytes, context: str) -> bytes:
+        """Decrypt.
+
+        Raises:
+            KeyringError: it was changed, or belongs to another key or context.
+        """
+        try:
+            nonce, rest = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
+            return self._ciphers[purpose].decrypt(nonce, rest, context.encode())
+        except (InvalidTag, ValueError) as error:
+            raise KeyringError(f"what was sealed for {purpose} does not open with this master key") from error
+
+
+def _derived(master: bytes, purposes: Iterable[str]) -> list[tuple[str, bytes]]:
+    return [
+        (purpose, HKDFExpand(SHA256(), 32, f"fts-gateway {purpose}".encode()).derive(master)) for purpose in purposes
+    ]

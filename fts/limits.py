@@ -40,6 +40,8 @@ class GatewayLimits:
     """Longest life of a document after its upload (FTS-GDPR-1)."""
     orphan_age: timedelta = timedelta(hours=1)
     """Age at which an object that nothing refers to is removed."""
+    trail_lag_seconds: float = 10.0
+    """Age of an event that is not in the chain yet at which the node is not ready."""
     sweep_seconds: float = 15.0
     """Time between two sweeps."""
     orphan_sweep_seconds: float = 600.0
@@ -50,6 +52,8 @@ class GatewayLimits:
     """Most deliveries of one message that are tried."""
     webhook_seconds: float = 10.0
     """Time that a client's server has to take a message."""
+    client_connections: int = 200
+    """Requests of one client that one web process serves at a time; more get 429."""
     connections: int = 1000
     """Requests that one web process serves at a time; more get 503."""
 

@@ -5,7 +5,7 @@ The engines' own errors come into it with their codes and remedies; `docs/errors
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from fts.errors import DocumentTooComplexError, RefusalError
 from signing import ports as signing
@@ -27,8 +27,10 @@ class Problem:
 class ProblemError(Exception):
     """A request ends with a problem of the catalogue."""
 
-    def __init__(self, code: str, detail: str, **more: Any) -> None:
+    def __init__(self, code: str, detail: str, *, security: Literal["foreign_data"] | None = None, **more: Any) -> None:
         super().__init__(detail)
+        self.security = security
+        """Whether it is a security event, too, though the caller is told nothing of it."""
         self.problem = CATALOGUE[code]
         self.more = more
         """Further members of the answer (RFC 9457, clause 3.2)."""
@@ -37,6 +39,12 @@ class ProblemError(Exception):
 _OWN: Final = (
     Problem("REQUEST_INVALID", 400, "The request is malformed", "Correct what the detail names, then send it again."),
     Problem("CREDENTIALS_REQUIRED", 401, "Credentials are missing or wrong", "Send id and secret (Basic)."),
+    Problem("NETWORK_REFUSED", 403, "Calls from this network are not agreed", "Call from a registered network."),
+    Problem("SCOPE_MISSING", 403, "The credential may not do this", "Use a credential with the scope in the detail."),
+    Problem("CAPACITY_EXCEEDED", 429, "More than the agreed capacity", "Wait for the time in Retry-After."),
+    Problem("PROFILE_NOT_AGREED", 422, "The profile is not agreed", "Use one of the agreed profiles."),
+    Problem("RECORD_UNAVAILABLE", 503, "What is done cannot be recorded", "Try again later; nothing was done."),
+    Problem("STORE_UNAVAILABLE", 503, "The store does not answer", "Try again later; nothing was done."),
     Problem("NOT_FOUND", 404, "There is nothing here", "Check the address; the API is described at /openapi.json."),
     Problem("METHOD_NOT_ALLOWED", 405, "The method is not allowed here", "Use one of the methods in Allow."),
     Problem("HOST_UNKNOWN", 421, "The host name is not ours", "Use the gateway's public address."),

@@ -1,4 +1,4 @@
-"""Running the processes of the gateway: web and worker."""
+"""Running the processes of the gateway: web, worker and sequencer."""
 
 import asyncio
 import gc
@@ -10,6 +10,7 @@ import uvicorn
 
 from fts.configuration import Configuration
 from fts.keyring import Keyring
+from fts.trail_process import chain
 from fts.web import application
 from fts.worker import work
 
@@ -44,6 +45,12 @@ def serve_worker(configuration: Configuration) -> None:
     """Work until SIGTERM or SIGINT; says `worker ready` when it claims jobs."""
     _start(configuration)
     asyncio.run(work(configuration))
+
+
+def serve_sequencer(configuration: Configuration) -> None:
+    """Chain the trail until SIGTERM or SIGINT; says `sequencer ready` when it begins."""
+    _start(configuration)
+    asyncio.run(chain(configuration))
 
 
 class _Announced(uvicorn.Server):

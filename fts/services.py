@@ -9,15 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fts.changes import Changes
-from fts.configuration import Configuration
+from fts.configuration import Configuration, Role
+from fts.custody import vault_of
 from fts.db.database import Database
+from fts.incidents.service import Desk
 from fts.jobs.bell import Bell
 from fts.jobs.ports import Doorbell
 from fts.keyring import Keyring
 from fts.limits import GatewayLimits
-from storage.files import FileStore
-from storage.ports import ObjectStore
-from timestamping.clock import Clock, utc_now
+from fts.steady import SteadyClock
+from storage.vault import Vault
+from timestamping.clock import Clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +28,13 @@ class Services:
 
     configuration: Configuration
     database: Database
-    store: ObjectStore
+    vault: Vault
     keyring: Keyring
     bell: Doorbell
     changes: Changes
     clock: Clock
+    desk: Desk
+    """Takes in security events."""
 
     @property
     def limits(self) -> GatewayLimits:
@@ -46,25 +50,31 @@ class Services:
 
 
 @asynccontextmanager
-async def wired(configuration: Configuration, clock: Clock = utc_now) -> AsyncIterator[Services]:
-    """Wire the parts, and close what they hold at the end.
+async def wired(
+    configuration: Configuration, role: Role | None = None, clock: Clock | None = None
+) -> AsyncIterator[Services]:
+    """Wire the parts, and close what they hold at the end; the database is reached as `role`.
 
     Raises:
         KeyringError: the master key cannot be read.
+        RefusalError: CONFIGURATION_INVALID.
     """
     configuration.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    spool_directory(configuration).mkdir(exist_ok=True, mode=0o700)
+    spool_directory(configuration).mkdir(parents=True, exist_ok=True, mode=0o700)
+    keyring = Keyring.from_file(configuration.master_key)
+    clock = clock or SteadyClock()
     bell = Bell(configuration.data / "bell")
-    database = Database(configuration.database_url, clock, bell.ring)
+    database = Database(configuration.database_url(role), clock, keyring, bell.ring)
     try:
         yield Services(
             configuration,
             database,
-            FileStore(configuration.data / "objects"),
-            Keyring.from_file(configuration.master_key),
+            vault_of(configuration, keyring),
+            keyring,
             bell,
             Changes(),
             clock,
+            Desk(database, clock),
         )
     finally:
         bell.close()
@@ -73,7 +83,7 @@ async def wired(configuration: Configuration, clock: Clock = utc_now) -> AsyncIt
 
 def spool_directory(configuration: Configuration) -> Path:
     """Return the directory of temporary files."""
-    return configuration.data / "spool"
+    return configuration.spool or configuration.data / "spool"
 
 
 def clear_spool(configuration: Configuration) -> None:

@@ -1,5 +1,6 @@
 """The web tier: an application without state of its own, from a configuration."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,15 +15,17 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from fts import health
+from fts.clients import routes as account
 from fts.configuration import Configuration
 from fts.documents import routes as documents
+from fts.http.admission import Admission
 from fts.http.outermost import Outermost
 from fts.http.problem_response import install
 from fts.page.render import Pages
 from fts.services import wired
 from fts.signings import page_routes
 from fts.signings import routes as signings
-from timestamping.clock import Clock, utc_now
+from timestamping.clock import Clock
 
 _STATIC: Final = Path(__file__).parent / "page" / "static"
 _DESCRIPTION: Final = (
@@ -44,25 +47,35 @@ class Problem(BaseModel):
     party: str | None = None
 
 
-def application(configuration: Configuration, clock: Clock = utc_now) -> Outermost:
+def application(configuration: Configuration, clock: Clock | None = None) -> Outermost:
     """Return the gateway's web application."""
     host = configuration.public_url.partition("://")[2]
     app = _routes(configuration, clock)
-    return Outermost(app, host=host, secure=configuration.is_secure, most=configuration.limits.connections)
+    return Outermost(
+        app,
+        lambda: app.state.admission,
+        host=host,
+        secure=configuration.is_secure,
+        most=configuration.limits.connections,
+    )
 
 
 def described(configuration: Configuration) -> dict[str, Any]:
     """Return the description of the API (OpenAPI 3.1)."""
-    return _description(_routes(configuration, utc_now))
+    return _description(_routes(configuration, None))
 
 
-def _routes(configuration: Configuration, clock: Clock) -> FastAPI:
+def _routes(configuration: Configuration, clock: Clock | None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with wired(configuration, clock) as services:
+        async with wired(configuration, "web", clock) as services:
             app.state.services = services
+            app.state.admission = Admission(services)
+            desk = asyncio.create_task(services.desk.run())
             await services.bell.listen("web", services.changes.hear)
             yield
+            desk.cancel()
+            await services.desk.close()
 
     app = FastAPI(
         title="FTS gateway",
@@ -75,7 +88,7 @@ def _routes(configuration: Configuration, clock: Clock) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.pages = Pages(environment=configuration.environment, operator=configuration.operator)
-    for router in (documents.router, signings.router, page_routes.router, health.router):
+    for router in (documents.router, signings.router, account.router, page_routes.router, health.router):
         app.include_router(router)
     app.mount("/static", _Static(directory=_STATIC))
     app.add_route("/openapi.json", _openapi, include_in_schema=False)

@@ -8,6 +8,7 @@ from typing import Final
 
 from fts.configuration import Configuration
 from fts.documents import tasks as documents
+from fts.incidents import tasks as incidents
 from fts.jobs.queue import Queue
 from fts.jobs.runner import Task, Worker
 from fts.process_pool import DocumentProcesses
@@ -21,6 +22,7 @@ TASKS: Final[Mapping[str, Task]] = {
     "preview": Task(documents.preview, documents.give_up_preview),
     "prepare": Task(signings.prepare, signings.give_up_preparing),
     "finish": Task(signings.finish, signings.give_up_finishing),
+    "report": Task(incidents.report, incidents.give_up),
     "webhook": Task(webhooks.deliver, webhooks.give_up),
 }
 """What each kind of job does."""
@@ -38,7 +40,7 @@ async def work(configuration: Configuration) -> None:
     size = configuration.document_processes
     slots: dict[Queue, int] = {"citizen": size, "intake": size, "outbound": _DELIVERIES}
     processes_of_all = DocumentProcesses(configuration.engine_settings(), 2 * size)
-    async with wired(configuration) as services, processes_of_all as processes:
+    async with wired(configuration, "worker") as services, processes_of_all as processes:
         worker = Worker(services, processes, TASKS)
         running = [asyncio.create_task(worker.run(slots)), asyncio.create_task(keep_up(services))]
         print("worker ready", flush=True)  # noqa: T201 - what a supervisor waits for

@@ -1,4 +1,4 @@
-"""What the gateway sees of a store of objects: octets under names that the gateway makes."""
+"""What the gateway sees of a store of objects: octets under names that the gateway makes, in a bucket per client."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -25,32 +25,35 @@ class Stored:
     modified_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a probe of a store found: a property that the gateway relies on, and whether the server has it."""
+
+    property: str
+    holds: bool
+    detail: str
+
+
 class ObjectStore(Protocol):
     """Objects are written once, whole, under `bucket/name`, and never changed."""
 
     async def put(self, name: str, source: Path) -> None:
-        """Store the file `source` under `name`, durably, and leave the file as it is.
+        """Store the file `source` under `name`, durably, and leave the file as it is; the bucket is made if missing.
 
         Raises:
             StorageError: it could not be stored; nothing is visible under the name.
         """
 
-    async def fetch(self, name: str, destination: Path) -> None:
-        """Write the object to the new file `destination`.
-
-        Raises:
-            ObjectMissingError: there is none.
-        """
-
     async def open(self, name: str) -> BinaryIO:
-        """Open the object for reading at any position.
+        """Open the object for reading once from its beginning, without holding it in memory.
 
         Raises:
             ObjectMissingError: there is none.
+            StorageError: it cannot be read; reading may raise it later, too.
         """
 
     async def delete(self, name: str) -> None:
-        """Remove the object; nothing happens where there is none."""
+        """Remove the object with all of its versions; nothing happens where there is none."""
 
     async def check(self) -> None:
         """Write, read and delete a small object.
@@ -59,5 +62,14 @@ class ObjectStore(Protocol):
             StorageError: the store does not work.
         """
 
-    def listing(self) -> AsyncIterator[Stored]:
-        """List all objects."""
+    async def probe(self, bucket: str) -> list[Finding]:
+        """Try what the store really enforces: that others cannot read, that what is deleted is gone, and so on."""
+
+    def listing(self, bucket: str | None = None) -> AsyncIterator[Stored]:
+        """List all objects, or those of one bucket; old versions and half-written ones too, where they can be seen."""
+
+    async def discard_unfinished(self, before: datetime) -> int:
+        """Remove uploads that were begun before a moment and never finished; return how many."""
+
+    async def remove_bucket(self, bucket: str) -> None:
+        """Remove a bucket with everything in it; nothing happens where there is none."""

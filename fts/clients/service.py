@@ -1,104 +1,99 @@
-"""Client accounts: generated secrets, registered return URLs and webhook."""
+"""Client accounts as the requests see them: who a secret belongs to, and what is agreed with its owner."""
 
 import base64
 import re
-import secrets
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
-from urllib.parse import urlsplit
 
-from sqlalchemy import Row, insert, select
+from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from fts.audit.service import Actor, record
+from fts.clients.definition import Definition, Scope
 from fts.clients.models import client as table
-from fts.db.database import Database, Work
-from fts.errors import RefusalError
+from fts.clients.models import credential as credentials
 from fts.keyring import Keyring
-from fts.limits import GatewayLimits
 
 _ID: Final = re.compile(r"[a-z0-9][a-z0-9-]{1,31}")
-_LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A relying party."""
+    """A relying party that may act."""
 
     id: str
-    name: str
-    help_address: str
-    return_urls: tuple[str, ...]
-    webhook_url: str | None
-    repair_allowed: bool
-    retention_hours: int
+    definition: Definition
 
 
 @dataclass(frozen=True, slots=True)
-class Registration:
-    """What an operator registers for a relying party."""
+class Authenticated:
+    """Whose credential came with a request, and what it may be used for."""
 
-    id: str
-    name: str
-    help_address: str
-    return_urls: tuple[str, ...]
-    webhook_url: str | None = None
-    repair_allowed: bool = True
-    retention_hours: int = 120
+    client: Client
+    credential_id: str
+    scopes: tuple[Scope, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Credentials:
-    """What the client is told once."""
+class Refused:
+    """Why no credential was accepted, for the record; the caller is not told."""
 
-    client_id: str
-    secret: str
-    webhook_secret: str
-
-
-async def register(
-    database: Database, keyring: Keyring, registration: Registration, *, environment: str, limits: GatewayLimits
-) -> Credentials:
-    """Create a client's account.
-
-    Raises:
-        RefusalError: CLIENT_INVALID or CLIENT_EXISTS.
-    """
-    _check(registration, environment, limits)
-    secret = secrets.token_urlsafe(32)
-    async with database.write() as work:
-        if await find(work.connection, registration.id) is not None:
-            raise RefusalError("CLIENT_EXISTS", f"there is a client {registration.id} already", "Choose another id.")
-        await work.connection.execute(
-            insert(table).values(
-                id=registration.id,
-                name=registration.name,
-                help_address=registration.help_address,
-                secret_mac=keyring.mac("client-secret", _bound(registration.id, secret)),
-                return_urls=list(registration.return_urls),
-                webhook_url=registration.webhook_url,
-                repair_allowed=registration.repair_allowed,
-                retention_hours=registration.retention_hours,
-                created_at=work.now,
-            )
-        )
-        await record(work, "client.registered", Actor.operator(), client_id=registration.id)
-    return Credentials(registration.id, secret, webhook_secret(keyring, registration.id))
+    reason: str
+    client_id: str | None = None
+    """Where there is such a client."""
+    withdrawn: bool = False
+    """Whether it was a secret that was valid once."""
 
 
 async def find(connection: AsyncConnection, client_id: str) -> Client | None:
     """Return a client that may act, None where there is none."""
-    row = await _row(connection, client_id)
-    return None if row is None else _client(row)
+    statement = select(table).where(
+        table.c.id == client_id, table.c.suspended_at.is_(None), table.c.offboarded_at.is_(None)
+    )
+    row = (await connection.execute(statement)).one_or_none()
+    return None if row is None else client_of(row)
 
 
-async def authenticate(connection: AsyncConnection, keyring: Keyring, client_id: str, secret: str) -> Client | None:
-    """Return the client whose secret this is, None for any other; it takes the same time for both."""
-    row = await _row(connection, client_id)
-    mac = None if row is None else row.secret_mac
-    if not keyring.matches("client-secret", _bound(client_id, secret), mac) or row is None:
-        return None
-    return _client(row)
+async def authenticate(
+    connection: AsyncConnection, keyring: Keyring, client_id: str, secret: str
+) -> Authenticated | Refused:
+    """Return whose secret this is; the time that it takes does not tell why it is refused."""
+    if not _ID.fullmatch(client_id):
+        return Refused("malformed client id")
+    joined = table.outerjoin(credentials, credentials.c.client_id == table.c.id)
+    columns = (
+        table.c.definition,
+        table.c.suspended_at,
+        table.c.offboarded_at,
+        credentials.c.id,
+        credentials.c.mac,
+        credentials.c.scopes,
+        credentials.c.ended_at,
+    )
+    rows = (await connection.execute(select(*columns).select_from(joined).where(table.c.id == client_id))).all()
+    mac = keyring.mac("client-secret", secret_bound(client_id, secret))
+    fitting = [row for row in rows if row.mac is not None and keyring.same(mac, row.mac)]
+    if not rows:
+        return Refused("unknown client")
+    if not fitting:
+        return Refused("wrong secret", client_id)
+    row = fitting[0]
+    if row.ended_at is not None:
+        return Refused("secret that was withdrawn", client_id, withdrawn=True)
+    if row.offboarded_at is not None or row.suspended_at is not None:
+        return Refused("client that may not act", client_id)
+    client = Client(client_id, Definition.model_validate(row.definition))
+    return Authenticated(client, row.id, tuple(row.scopes))
+
+
+def client_of(row: Row[Any]) -> Client:
+    """Return the client of a row."""
+    return Client(row.id, Definition.model_validate(row.definition))
+
+
+def secret_bound(client_id: str, secret: str) -> str:
+    """Return what a secret's keyed hash is made over."""
+    return f"{client_id}:{secret}"
 
 
 def webhook_secret(keyring: Keyring, client_id: str) -> str:
@@ -106,58 +101,34 @@ def webhook_secret(keyring: Keyring, client_id: str) -> str:
     return "whsec_" + base64.b64encode(keyring.mac("webhook", client_id)).decode()
 
 
-async def registered_webhooks(work: Work) -> set[str]:
-    """Return the URLs that messages may go to."""
-    rows = await work.connection.execute(select(table.c.webhook_url).where(table.c.webhook_url.is_not(None)))
-    return {url for (url,) in rows}
+async def security_mails(connection: AsyncConnection, client_id: str) -> list[str]:
+    """Return where a client is told of security events, offboarded or not."""
+    statement = select(table).where(table.c.id == client_id)
+    row = (await connection.execute(statement)).one_or_none()
+    return [] if row is None else client_of(row).definition.security_mails
 
 
-async def _row(connection: AsyncConnection, client_id: str) -> Row[Any] | None:
-    statement = select(table).where(table.c.id == client_id, table.c.suspended_at.is_(None))
-    return (await connection.execute(statement)).one_or_none()
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A client as operators see it."""
+
+    definition: Definition
+    created_at: datetime
+    applied_at: datetime
+    suspended_at: datetime | None
+    offboarded_at: datetime | None
 
 
-def _client(row: Row[Any]) -> Client:
-    return Client(
-        row.id,
-        row.name,
-        row.help_address,
-        tuple(row.return_urls),
-        row.webhook_url,
-        row.repair_allowed,
-        row.retention_hours,
-    )
-
-
-def _bound(client_id: str, secret: str) -> str:
-    return f"{client_id}:{secret}"
-
-
-def _check(registration: Registration, environment: str, limits: GatewayLimits) -> None:
-    if not _ID.fullmatch(registration.id):
-        raise _invalid("an id has 2 to 32 characters of a-z, 0-9 and -")
-    if not 1 <= len(registration.name) <= 200 or not registration.name.isprintable():
-        raise _invalid("a name has 1 to 200 printable characters")
-    if not 1 <= len(registration.help_address) <= 300 or not registration.help_address.isprintable():
-        raise _invalid("a help address has 1 to 300 printable characters")
-    if not 1 <= registration.retention_hours <= limits.retention_hours:
-        raise _invalid(f"documents are kept 1 to {limits.retention_hours} hours")
-    if not registration.return_urls:
-        raise _invalid("at least one return URL is needed")
-    for url in (*registration.return_urls, *([registration.webhook_url] if registration.webhook_url else [])):
-        _check_url(url, environment)
-
-
-def _check_url(url: str, environment: str) -> None:
-    if not url.isascii() or not url.isprintable() or " " in url or "\\" in url or len(url) > 2000:
-        raise _invalid(f"{url!r} is no URL in ASCII without spaces and backslashes")
-    parts = urlsplit(url)
-    local = parts.scheme == "http" and parts.hostname in _LOOPBACK and environment != "PROD"
-    if parts.scheme != "https" and not local:
-        raise _invalid(f"{url} must begin with https:// (http:// on this machine, outside PROD)")
-    if not parts.hostname or "@" in parts.netloc or parts.fragment:
-        raise _invalid(f"{url} must name a host and have neither credentials nor a fragment")
-
-
-def _invalid(message: str) -> RefusalError:
-    return RefusalError("CLIENT_INVALID", message, "Correct it and register the client again.")
+async def accounts(connection: AsyncConnection) -> dict[str, Account]:
+    """Return all clients that ever were."""
+    rows = await connection.execute(select(table).order_by(table.c.id))
+    return {
+        row.id: Account(
+            Definition.model_validate(row.definition),
+            row.created_at,
+            row.applied_at,
+            row.suspended_at,
+            row.offboarded_at,
+        )
+        for row in rows
+    }

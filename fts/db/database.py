@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import event
+from sqlalchemy import event, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from fts.jobs.ports import Tier
+from fts.keyring import Keyring
 from timestamping.clock import Clock
 
 Ring = Callable[[Tier, str], None]
@@ -18,14 +19,19 @@ Ring = Callable[[Tier, str], None]
 
 _WRITES: Final = "fts_writes"
 _BUSY_MILLISECONDS: Final = 15_000
+_POSTGRESQL_OPTIONS: Final = (
+    "-c idle_in_transaction_session_timeout=60000 -c statement_timeout=60000 -c synchronous_commit=on"
+)
+"""No transaction holds its locks for longer than a minute, and a commit is on disk before it is answered."""
 
 
 @dataclass(slots=True)
 class Work:
-    """One writing transaction: its connection, its moment, and whom to tell when it is committed."""
+    """One writing transaction: its connection, its moment, the keys, and whom to tell when it is committed."""
 
     connection: AsyncConnection
     now: datetime
+    keyring: Keyring
     _notices: list[tuple[Tier, str]] = field(default_factory=list)
 
     def tell(self, tier: Tier, subject: str = "") -> None:
@@ -42,12 +48,15 @@ class Work:
 class Database:
     """The database of one process."""
 
-    def __init__(self, url: str, clock: Clock, ring: Ring = lambda _tier, _subject: None) -> None:
+    def __init__(self, url: str, clock: Clock, keyring: Keyring, ring: Ring = lambda _tier, _subject: None) -> None:
         """Prepare the connections; `url` as SQLAlchemy has it (`sqlite+aiosqlite:///path`)."""
-        self._engine = create_async_engine(url, pool_size=8, max_overflow=8)
+        embedded = make_url(url).get_backend_name() == "sqlite"
+        options = {} if embedded else {"options": _POSTGRESQL_OPTIONS}
+        self._engine = create_async_engine(url, pool_size=8, max_overflow=8, connect_args=options)
         self._clock = clock
+        self._keyring = keyring
         self._ring = ring
-        self._embedded = self._engine.dialect.name == "sqlite"
+        self._embedded = embedded
         self._writing: asyncio.Lock | nullcontext[None] = asyncio.Lock() if self._embedded else nullcontext()
         if self._embedded:
             event.listen(self._engine.sync_engine, "connect", _configure)
@@ -65,10 +74,15 @@ class Database:
         async with self._writing, self._engine.connect() as plain:
             connection = await plain.execution_options(**{_WRITES: True})
             async with connection.begin():
-                work = Work(connection, self._clock())
+                work = Work(connection, self._clock(), self._keyring)
                 yield work
         for tier, subject in work.notices:
             self._ring(tier, subject)
+
+    @property
+    def dialect(self) -> str:
+        """`sqlite` or `postgresql`."""
+        return self._engine.dialect.name
 
     async def close(self) -> None:
         """Close all connections."""

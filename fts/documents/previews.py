@@ -1,7 +1,6 @@
 """Pages as pictures and text, drawn by a worker when they are first asked for."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import select
 
@@ -18,7 +17,8 @@ class Preview:
 
     image_object: str | None
     text_object: str | None
-    problem: dict[str, Any] | None
+    problem: str | None
+    """Its code."""
 
 
 async def page_of(services: Services, document: Document, page: int) -> Preview:
@@ -34,13 +34,15 @@ async def page_of(services: Services, document: Document, page: int) -> Preview:
         async with services.database.write() as work:
             payload = {"client": document.client_id, "document": document.id, "page": page}
             key = f"preview:{document.subject}:{page}"
-            await enqueue(work, "preview", document.subject, payload, queue="intake", key=key)
+            await enqueue(
+                work, "preview", document.subject, payload, client_id=document.client_id, queue="intake", key=key
+            )
         seconds = services.limits.preview_wait_seconds
         found = await services.changes.until(document.subject, lambda: _find(services, document, page), seconds)
     if found is None:
         raise ProblemError("PREVIEW_UNAVAILABLE", f"page {page} was not drawn in time")
     if found.problem is not None:
-        raise ProblemError("PREVIEW_UNAVAILABLE", found.problem["detail"])
+        raise ProblemError("PREVIEW_UNAVAILABLE", f"page {page} cannot be drawn ({found.problem})")
     return found
 
 

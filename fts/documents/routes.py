@@ -5,11 +5,14 @@ import base64
 import binascii
 import re
 from collections.abc import AsyncIterator
+from email.message import Message
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Header, Path, Request, Response
 from fastapi.responses import JSONResponse
+from pydantic import StringConstraints, TypeAdapter
 
+from fts.destruction import delete_document
 from fts.documents import service
 from fts.documents.schemas import DocumentView, Printable
 from fts.http.content import content_response
@@ -17,7 +20,6 @@ from fts.http.dependencies import ClientActor, ClientDep, ServicesDep
 from fts.http.problem_response import responses
 from fts.http.strict import StrictRoute, capped
 from fts.problems import ProblemError
-from fts.signings.service import delete_document
 
 router = APIRouter(prefix="/v1/documents", tags=["documents"], route_class=StrictRoute)
 
@@ -27,6 +29,7 @@ DocumentId = Annotated[
 ]
 _DIGEST: Final = re.compile(r"sha-256=:([A-Za-z0-9+/]{43}=):")
 _PDF: Final = "application/pdf"
+_NAMES: Final = TypeAdapter(Annotated[Printable, StringConstraints(min_length=1, max_length=255)])
 
 
 @router.put(
@@ -62,7 +65,15 @@ async def upload(
     client: ClientDep,
     actor: ClientActor,
     document_id: DocumentId,
-    name: Annotated[Printable, Query(min_length=1, max_length=255, examples=["contract.pdf"])],
+    content_disposition: Annotated[
+        str,
+        Header(
+            max_length=2000,
+            description="the file's name as the signer reads it (RFC 6266, RFC 8187); in a header, since addresses are "
+            "written into logs",
+            examples=["attachment; filename*=UTF-8''contract.pdf"],
+        ),
+    ],
     content_digest: Annotated[
         str | None,
         Header(
@@ -74,7 +85,7 @@ async def upload(
     """Upload a document as raw octets; the same id with the same content may be sent again, other content not."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _PDF:
         raise ProblemError("MEDIA_TYPE_UNSUPPORTED", f"documents are sent as {_PDF}")
-    wanted = service.Upload(document_id, name, _sha256(content_digest))
+    wanted = service.Upload(document_id, _file_name(content_disposition), _sha256(content_digest))
     try:
         async with asyncio.timeout(services.limits.upload_seconds):
             received = await service.receive(services, client, actor, wanted, _body(request, services))
@@ -91,7 +102,7 @@ async def upload(
 async def read(services: ServicesDep, client: ClientDep, document_id: DocumentId) -> DocumentView:
     """Read what is known of a document."""
     async with services.database.read() as connection:
-        return DocumentView.of(await service.get(connection, client.id, document_id, services.clock()))
+        return DocumentView.of(await service.get(services.vault, connection, client.id, document_id, services.clock()))
 
 
 @router.get(
@@ -112,7 +123,7 @@ async def download(
 ) -> Response:
     """Download the document as it was uploaded."""
     document = await service.downloaded(services, client, actor, document_id)
-    file = await services.store.open(document.object)
+    file = await services.vault.open(document.key, document.object)
     return content_response(file, document.size, document.sha256, document.name, range_)
 
 
@@ -123,12 +134,23 @@ async def download(
 )
 async def delete(services: ServicesDep, client: ClientDep, actor: ClientActor, document_id: DocumentId) -> None:
     """Destroy a document with everything derived from it: results, previews, signings."""
-    await delete_document(services, client, actor, document_id)
+    await delete_document(services, client.id, actor, document_id)
 
 
 async def _body(request: Request, services: ServicesDep) -> AsyncIterator[bytes]:
     async for chunk in capped(request, services.limits.document_bytes):
         yield chunk
+
+
+def _file_name(header: str) -> str:
+    """Return the file name of a Content-Disposition header."""
+    try:
+        message = Message()
+        message["Content-Disposition"] = header
+        return _NAMES.validate_python(message.get_filename())
+    except (ValueError, LookupError) as error:
+        detail = "Content-Disposition: names the file, 1 to 255 printable characters: attachment; filename*=UTF-8''NAME"
+        raise ProblemError("REQUEST_INVALID", detail) from error
 
 
 def _sha256(header: str | None) -> bytes:

@@ -4,23 +4,29 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fts.audit.service import Actor, record
+from fts.clients.capacity import spend_octets
 from fts.clients.service import Client
+from fts.custody import seal_members, unseal_members
 from fts.db.database import Work
 from fts.documents.models import document as table
 from fts.documents.models import preview as previews
 from fts.jobs.queue import enqueue
 from fts.problems import ProblemError
 from fts.services import Services
+from storage.envelope import DocumentKey
+from storage.keys import KeyMissingError
+from storage.ports import StorageError
+from storage.vault import Vault
 
 State = Literal["inspecting", "ready", "rejected"]
 
@@ -31,7 +37,7 @@ class Document:
 
     client_id: str
     id: str
-    name: str
+    key_id: str
     state: State
     size: int
     sha256: bytes
@@ -40,16 +46,24 @@ class Document:
     effective_sha256: bytes | None
     pages: int | None
     signatures: int | None
-    repair: dict[str, Any] | None
-    problem: dict[str, Any] | None
     repair_allowed: bool
     uploaded_at: datetime
     expires_at: datetime
+    key: DocumentKey = field(repr=False)
+    """Opens its objects and sealed members."""
+    name: str = field(repr=False)
+    repair: dict[str, Any] | None = field(repr=False)
+    problem: dict[str, Any] | None = field(repr=False)
 
     @property
     def subject(self) -> str:
         """What news about it is called."""
         return f"document:{self.client_id}/{self.id}"
+
+    @property
+    def bucket(self) -> str:
+        """Where its objects are."""
+        return self.object.partition("/")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +84,22 @@ async def receive(
         ProblemError: BODY_TOO_LARGE, DIGEST_MISMATCH, UPLOAD_INCOMPLETE, DOCUMENT_EXISTS.
     """
     async with services.database.read() as connection:
-        known = await find(connection, client.id, upload.document_id, services.clock())
+        known = await find(services.vault, connection, client.id, upload.document_id, services.clock())
     if known is not None:
         return _repeated(known, upload)
-    with services.spool("upload") as directory:
-        size = await _spool(directory / "document", body, upload, services.limits.document_bytes)
-        name = object_name(client.id)
-        await services.store.put(name, directory / "document")
+    key_id, key = await services.vault.new_key(client.id)
+    name = object_name(client.definition.bucket)
+    try:
+        with services.spool("upload") as directory:
+            path = directory / "document"
+            size = await _spool(key.encrypting(path.open("xb"), name), body, upload, services.limits.document_bytes)
+            await services.vault.objects.put(name, path)
+    except BaseException:
+        await _discard(services, client, key_id, name)
+        raise
     try:
         async with services.database.write() as work:
-            stored = await _insert(work, client, upload, size, name)
+            stored = await _insert(work, client, upload, size, name, key_id, key)
             await record(
                 work,
                 "document.uploaded",
@@ -89,12 +109,18 @@ async def receive(
                 sha256=upload.sha256.hex(),
                 size=size,
             )
-            await enqueue(work, "inspect", stored.subject, {"client": client.id, "document": stored.id}, queue="intake")
+            await spend_octets(work, client, size)
+            payload = {"client": client.id, "document": stored.id}
+            await enqueue(work, "inspect", stored.subject, payload, client_id=client.id, queue="intake")
             return stored
     except IntegrityError:
-        await services.store.delete(name)
+        await _discard(services, client, key_id, name)
         async with services.database.read() as connection:
-            return _repeated(await get(connection, client.id, upload.document_id, services.clock()), upload)
+            found = await get(services.vault, connection, client.id, upload.document_id, services.clock())
+        return _repeated(found, upload)
+    except ProblemError:
+        await _discard(services, client, key_id, name)
+        raise
 
 
 async def inspected(services: Services, document: Document) -> Document:
@@ -106,7 +132,7 @@ async def inspected(services: Services, document: Document) -> Document:
 
     async def look() -> Document | None:
         async with services.database.read() as connection:
-            found = await get(connection, document.client_id, document.id, services.clock())
+            found = await get(services.vault, connection, document.client_id, document.id, services.clock())
         return None if found.state == "inspecting" else found
 
     seconds = services.limits.inspection_wait_seconds
@@ -116,23 +142,39 @@ async def inspected(services: Services, document: Document) -> Document:
     return current
 
 
-async def find(connection: AsyncConnection, client_id: str, document_id: str, now: datetime) -> Document | None:
-    """Return a document; one whose time is over does not exist any more (FTS-GDPR-1)."""
+async def find(
+    vault: Vault, connection: AsyncConnection, client_id: str, document_id: str, now: datetime
+) -> Document | None:
+    """Return a document; one whose time is over, or whose key is gone, does not exist any more (FTS-GDPR-1)."""
     statement = select(table).where(table.c.client_id == client_id, table.c.id == document_id, table.c.expires_at > now)
     row = (await connection.execute(statement)).one_or_none()
-    return None if row is None else Document(**row._mapping)
+    if row is None:
+        return None
+    try:
+        key = await vault.key(client_id, row.key_id)
+    except KeyMissingError:
+        return None
+    values = dict(row._mapping)
+    members = unseal_members(key, values.pop("sealed"), _context(client_id, document_id))
+    return Document(**values, key=key, **members)
 
 
-async def get(connection: AsyncConnection, client_id: str, document_id: str, now: datetime) -> Document:
+async def get(vault: Vault, connection: AsyncConnection, client_id: str, document_id: str, now: datetime) -> Document:
     """Return a document.
 
     Raises:
         ProblemError: DOCUMENT_NOT_FOUND.
     """
-    document = await find(connection, client_id, document_id, now)
+    document = await find(vault, connection, client_id, document_id, now)
     if document is None:
         raise ProblemError("DOCUMENT_NOT_FOUND", f"there is no document {document_id}")
     return document
+
+
+async def exists(connection: AsyncConnection, document: Document, now: datetime) -> bool:
+    """Tell whether a document that was read is still there."""
+    statement = select(table.c.id).where(table.c.key_id == document.key_id, table.c.expires_at > now)
+    return (await connection.execute(statement)).one_or_none() is not None
 
 
 async def downloaded(services: Services, client: Client, actor: Actor, document_id: str) -> Document:
@@ -142,15 +184,33 @@ async def downloaded(services: Services, client: Client, actor: Actor, document_
         ProblemError: DOCUMENT_NOT_FOUND.
     """
     async with services.database.write() as work:
-        document = await get(work.connection, client.id, document_id, work.now)
-        await record(work, "document.downloaded", actor, client_id=client.id, document_id=document_id)
+        document = await get(services.vault, work.connection, client.id, document_id, work.now)
+        await record(
+            work,
+            "document.downloaded",
+            actor,
+            client_id=client.id,
+            document_id=document_id,
+            sha256=document.sha256.hex(),
+        )
         return document
 
 
-async def judge(work: Work, document: Document, **values: Any) -> None:
+async def judge(
+    work: Work,
+    document: Document,
+    *,
+    repair: dict[str, Any] | None = None,
+    problem: dict[str, Any] | None = None,
+    **values: Any,
+) -> None:
     """Write down what the inspection found."""
+    members = {"name": document.name, "repair": repair, "problem": problem}
+    sealed = seal_members(document.key, members, _context(document.client_id, document.id))
     await work.connection.execute(
-        update(table).where(table.c.client_id == document.client_id, table.c.id == document.id).values(**values)
+        update(table)
+        .where(table.c.client_id == document.client_id, table.c.id == document.id)
+        .values(**values, sealed=sealed)
     )
     work.tell("web", document.subject)
 
@@ -181,9 +241,20 @@ async def expired(connection: AsyncConnection, now: datetime, most: int) -> list
     return [(row.client_id, row.id) for row in await connection.execute(statement)]
 
 
-def object_name(client_id: str) -> str:
-    """Return the name of a new object in the client's bucket."""
-    return f"{client_id}/{secrets.token_hex(16)}"
+def object_name(bucket: str) -> str:
+    """Return the name of a new object in a client's bucket."""
+    return f"{bucket}/{secrets.token_hex(16)}"
+
+
+def _context(client_id: str, document_id: str) -> str:
+    return f"document {client_id}/{document_id}"
+
+
+async def _discard(services: Services, client: Client, key_id: str, name: str) -> None:
+    """Leave nothing of an upload that was not taken in; what cannot be removed now is removed as an orphan."""
+    with suppress(StorageError):
+        await services.vault.keys.delete(client.id, key_id)
+        await services.vault.objects.delete(name)
 
 
 def _repeated(known: Document, upload: Upload) -> Document:
@@ -192,10 +263,10 @@ def _repeated(known: Document, upload: Upload) -> Document:
     return known
 
 
-async def _spool(path: Path, body: AsyncIterator[bytes], upload: Upload, most: int) -> int:
-    """Write the body to the file while counting and hashing it; return its size."""
+async def _spool(file: BinaryIO, body: AsyncIterator[bytes], upload: Upload, most: int) -> int:
+    """Write the body to the encrypting file while counting and hashing it; return its size."""
     digest, size = hashlib.sha256(), 0
-    with path.open("xb", buffering=1 << 18) as file:
+    with file:
         async for chunk in body:
             size += len(chunk)
             if size > most:
@@ -207,25 +278,27 @@ async def _spool(path: Path, body: AsyncIterator[bytes], upload: Upload, most: i
     return size
 
 
-async def _insert(work: Work, client: Client, upload: Upload, size: int, name: str) -> Document:
+async def _insert(
+    work: Work, client: Client, upload: Upload, size: int, name: str, key_id: str, key: DocumentKey
+) -> Document:
     await _make_room(work, client.id, upload.document_id)
     values: dict[str, Any] = {
         "client_id": client.id,
         "id": upload.document_id,
-        "name": upload.name,
+        "key_id": key_id,
         "state": "inspecting",
         "size": size,
         "sha256": upload.sha256,
         "object": name,
-        "repair_allowed": client.repair_allowed,
+        "repair_allowed": client.definition.repair,
         "uploaded_at": work.now,
-        "expires_at": work.now + timedelta(hours=client.retention_hours),
+        "expires_at": work.now + timedelta(hours=client.definition.retention_hours),
     }
-    await work.connection.execute(insert(table).values(**values))
-    rest: dict[str, Any] = dict.fromkeys(
-        ("effective_object", "effective_sha256", "pages", "signatures", "repair", "problem")
-    )
-    return Document(**values, **rest)
+    members: dict[str, Any] = {"name": upload.name, "repair": None, "problem": None}
+    sealed = seal_members(key, members, _context(client.id, upload.document_id))
+    await work.connection.execute(insert(table).values(**values, sealed=sealed))
+    rest: dict[str, Any] = dict.fromkeys(("effective_object", "effective_sha256", "pages", "signatures"))
+    return Document(**values, **rest, **members, key=key)
 
 
 async def _make_room(work: Work, client_id: str, document_id: str) -> None:

@@ -15,10 +15,13 @@ from fts.documents.models import preview as previews
 from fts.documents.service import Document, object_name
 from fts.errors import RefusalError
 from fts.frames import Message
+from fts.incidents.service import Finding, note
 from fts.jobs.queue import Job, complete
 from fts.jobs.runner import Worker
 from fts.problems import problem_of
 from signing.ports import DocumentChangedError
+from storage.envelope import EnvelopeError
+from storage.ports import ObjectMissingError
 
 
 async def inspect(worker: Worker, job: Job) -> None:
@@ -30,7 +33,7 @@ async def inspect(worker: Worker, job: Job) -> None:
         return
     with services.spool("job") as directory:
         original, rewritten = directory / "document", directory / "rewritten"
-        await fetch_pinned(worker, document.object, document.sha256, original)
+        await fetch_pinned(worker, document, document.object, document.sha256, original)
         request = {
             "task": "inspect",
             "document": str(original),
@@ -45,8 +48,8 @@ async def inspect(worker: Worker, job: Job) -> None:
         repair = found["repair"]
         effective = document.object
         if repair is not None:
-            effective = object_name(document.client_id)
-            await services.store.put(effective, rewritten)
+            effective = object_name(document.bucket)
+            await services.vault.put(document.key, effective, rewritten)
     async with services.database.write() as work:
         await complete(work, job)
         await service.judge(
@@ -59,7 +62,13 @@ async def inspect(worker: Worker, job: Job) -> None:
             effective_object=effective,
             effective_sha256=bytes.fromhex(repair["rewritten_sha256"]) if repair else document.sha256,
         )
-        await _note(work, document, "document.ready", pages=found["pages"], repair=repair)
+        await _note(
+            work,
+            document,
+            "document.ready",
+            pages=found["pages"],
+            rewritten_sha256=repair and repair["rewritten_sha256"],
+        )
 
 
 async def reject(worker: Worker, job: Job, document: Document, refusal: RefusalError) -> None:
@@ -68,7 +77,7 @@ async def reject(worker: Worker, job: Job, document: Document, refusal: RefusalE
     async with worker.services.database.write() as work:
         await complete(work, job)
         await service.judge(work, document, state="rejected", problem=problem)
-        await _note(work, document, "document.rejected", code=problem["code"], detail=problem["detail"])
+        await _note(work, document, "document.rejected", code=problem["code"])
 
 
 async def give_up_inspection(worker: Worker, job: Job, refusal: RefusalError) -> None:
@@ -87,18 +96,18 @@ async def preview(worker: Worker, job: Job) -> None:
         await worker.drop(job)
         return
     services, page = worker.services, job.payload["page"]
-    image_name, text_name = object_name(document.client_id), object_name(document.client_id)
+    image_name, text_name = object_name(document.bucket), object_name(document.bucket)
     with services.spool("job") as directory:
         source, image, text = directory / "document", directory / "image", directory / "text"
-        await fetch_pinned(worker, document.effective_object, document.effective_sha256, source)
+        await fetch_pinned(worker, document, document.effective_object, document.effective_sha256, source)
         request = {"task": "draw", "document": str(source), "page": page, "image": str(image), "text": str(text)}
         try:
             await worker.in_process(request)
         except RefusalError as refusal:
             await give_up_preview(worker, job, refusal)
             return
-        await services.store.put(image_name, image)
-        await services.store.put(text_name, text)
+        await services.vault.put(document.key, image_name, image)
+        await services.vault.put(document.key, text_name, text)
     async with services.database.write() as work:
         await complete(work, job)
         await _keep_preview(work, document, page, image_object=image_name, text_object=text_name)
@@ -112,17 +121,23 @@ async def give_up_preview(worker: Worker, job: Job, refusal: RefusalError) -> No
         return
     async with worker.services.database.write() as work:
         await complete(work, job)
-        await _keep_preview(work, document, job.payload["page"], problem=problem_json(refusal))
+        await _keep_preview(work, document, job.payload["page"], problem=problem_json(refusal)["code"])
 
 
-async def fetch_pinned(worker: Worker, name: str, sha256: bytes, destination: Path) -> None:
+async def fetch_pinned(worker: Worker, document: Document, name: str, sha256: bytes, destination: Path) -> None:
     """Bring an object to a file and check that it is the one that was pinned.
 
     Raises:
         RefusalError: DOCUMENT_CHANGED.
     """
-    await worker.services.store.fetch(name, destination)
-    if not secrets.compare_digest(await worker.in_thread(file_sha256, destination), sha256):
+    try:
+        await worker.services.vault.fetch(document.key, name, destination)
+        same = secrets.compare_digest(await worker.in_thread(file_sha256, destination), sha256)
+    except (EnvelopeError, ObjectMissingError):
+        same = False
+    if not same:
+        async with worker.services.database.write() as work:
+            await note(work, Finding("document_changed", document.client_id, Actor.system(), f"document {document.id}"))
         problem = DocumentChangedError("the stored document is not the one that was uploaded")
         raise RefusalError(problem.code, str(problem), problem.remedy)
 
@@ -142,14 +157,13 @@ def problem_json(refusal: RefusalError) -> Message:
 async def _document(worker: Worker, job: Job) -> Document | None:
     client, document = job.payload["client"], job.payload["document"]
     async with worker.services.database.read() as connection:
-        return await service.find(connection, client, document, worker.services.clock())
+        return await service.find(worker.services.vault, connection, client, document, worker.services.clock())
 
 
 async def _keep_preview(work: Work, document: Document, page: int, **values: Any) -> None:
     key = {"client_id": document.client_id, "document_id": document.id, "page": page}
     insert = sqlite_insert if work.connection.dialect.name == "sqlite" else postgresql_insert
-    exists = await service.find(work.connection, document.client_id, document.id, work.now)
-    if exists is not None:
+    if await service.exists(work.connection, document, work.now):
         await work.connection.execute(insert(previews).values(**key, **values).on_conflict_do_nothing())
     work.tell("web", document.subject)
 

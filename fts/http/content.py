@@ -17,7 +17,7 @@ _CHUNK: Final = 1 << 18
 
 
 def content_response(file: BinaryIO, size: int, sha256: bytes, name: str, requested: str | None) -> Response:
-    """Return the content of `file`, which is closed at the end; only a single range is honoured.
+    """Return the content of `file`, which is read once and closed at the end; only a single range is honoured.
 
     Raises:
         ProblemError: RANGE_NOT_SATISFIABLE.
@@ -50,13 +50,15 @@ def content_response(file: BinaryIO, size: int, sha256: bytes, name: str, reques
 
 
 async def _pieces(file: BinaryIO, start: int, end: int) -> AsyncIterator[bytes]:
+    """Yield a part of what is read once: what stands before it is read, too, since it is authenticated in order."""
+    position = 0
     try:
-        file.seek(start)
-        while start < end:
-            piece = await asyncio.to_thread(file.read, min(_CHUNK, end - start))
+        while position < end:
+            piece = await asyncio.to_thread(file.read, min(_CHUNK, end - position))
             if not piece:
-                return
-            start += len(piece)
-            yield piece
+                raise EOFError("the stored object is shorter than it was")
+            if position + len(piece) > start:
+                yield piece[max(0, start - position) :]
+            position += len(piece)
     finally:
-        file.close()
+        await asyncio.to_thread(file.close)

@@ -1,10 +1,12 @@
-"""The outermost layer: host, load, reference, security headers, and an answer for whatever goes wrong inside."""
+"""The outermost layer: host, load, admission, reference, security headers, an answer for whatever goes wrong inside."""
 
 import logging
 import secrets
+from collections.abc import Callable
 from typing import Any, Final
 
-from fts.http.problem_response import problem_json_bytes
+from fts.http.admission import Admission
+from fts.http.problem_response import UNAVAILABLE, problem_headers, problem_json_bytes, problem_of_failure
 from fts.problems import ProblemError
 
 Scope = Any
@@ -25,9 +27,10 @@ _CONTENT_POLICY: Final = b"default-src 'none'; frame-ancestors 'none'"
 class Outermost:
     """Wraps the application (bare ASGI): decides what may enter, and marks every answer."""
 
-    def __init__(self, app: Any, *, host: str, secure: bool, most: int) -> None:
-        """Let at most `most` requests in at a time, for the host (with port) `host` only."""
+    def __init__(self, app: Any, admission: Callable[[], Admission], *, host: str, secure: bool, most: int) -> None:
+        """Let at most `most` requests in at a time, for the host (with port) `host`; `admission` decides the rest."""
         self._app = app
+        self._admission = admission
         self._host = host.lower().encode()
         self._secure = secure
         self._most = most
@@ -51,14 +54,23 @@ class Outermost:
                 await _refuse(answer, ProblemError("OVERLOADED", "too many requests are under way"), reference)
                 return
         self._under_way += 1
+        admission, admitted = self._admission(), None
         try:
+            admitted = await admission.decide(scope)
             await self._app(scope, receive, answer)
+        except ProblemError as error:
+            await _refuse(answer, error, reference)
+        except UNAVAILABLE as error:
+            _LOG.error("request %s: %s", reference, type(error).__name__, exc_info=error)
+            if not answer.started:
+                await _refuse(answer, problem_of_failure(error), reference)
         except Exception:  # noqa: BLE001 - logged, and answered without a word about it
             _LOG.exception("request %s: %s failed", reference, scope["method"])
             if not answer.started:
                 await _refuse(answer, ProblemError("INTERNAL_ERROR", "an error that nobody planned for"), reference)
         finally:
             self._under_way -= 1
+            admission.release(admitted)
 
 
 class _Marked:
@@ -90,7 +102,6 @@ class _Marked:
 async def _refuse(send: _Marked, error: ProblemError, reference: str) -> None:
     body = problem_json_bytes(error, reference)
     headers = [(b"content-type", b"application/problem+json"), (b"content-length", str(len(body)).encode())]
-    if error.problem.status == 503:
-        headers.append((b"retry-after", b"2"))
+    headers += [(name.lower().encode(), value.encode()) for name, value in problem_headers(error).items()]
     await send({"type": "http.response.start", "status": error.problem.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -1,17 +1,32 @@
 """Problems as answers (RFC 9457)."""
 
 import json
+import logging
 from typing import Any, Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from fts.audit.service import Actor
+from fts.clients.service import Authenticated
+from fts.incidents.service import Finding, Kind
 from fts.problems import CATALOGUE, ProblemError
+from storage.envelope import EnvelopeError
+from storage.ports import ObjectMissingError, StorageError
 
 _BY_STATUS: Final = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 415: "MEDIA_TYPE_UNSUPPORTED"}
 _MOST_FAULTS: Final = 10
+_LOG: Final = logging.getLogger("fts.http")
+
+UNAVAILABLE: Final = (OperationalError, InterfaceError, PoolTimeoutError, StorageError)
+"""Failures of database and stores."""
+
+_SECURITY_EVENTS: Final[dict[str, Kind]] = {"LINK_INVALID": "link_refused", "ORIGIN_REFUSED": "session_refused"}
+"""Refusals of the signing page that are recorded (FTS-GDPR-6)."""
 
 
 def problem_body(error: ProblemError, reference: str) -> dict[str, Any]:
@@ -54,21 +69,61 @@ def install(app: FastAPI) -> None:
     async def unforeseen(request: Request, _error: Exception) -> Response:
         return respond(request, ProblemError("INTERNAL_ERROR", "an error that nobody planned for"))
 
+    async def unavailable(request: Request, error: Exception) -> Response:
+        _LOG.error("request %s: %s", request.state.reference, type(error).__name__, exc_info=error)
+        if isinstance(error, EnvelopeError | ObjectMissingError):
+            actor = Actor("system", reference=request.state.reference)
+            request.app.state.services.desk.notice(Finding("document_changed", None, actor, request.url.path))
+        return respond(request, problem_of_failure(error))
+
     app.add_exception_handler(ProblemError, coded)
+    for kind in UNAVAILABLE:
+        app.add_exception_handler(kind, unavailable)
     app.add_exception_handler(Exception, unforeseen)
     app.add_exception_handler(RequestValidationError, malformed)
     app.add_exception_handler(HTTPException, refused)
 
 
+def problem_headers(error: ProblemError) -> dict[str, str]:
+    """Return the headers that a problem's answer has."""
+    if error.problem.status == 401:
+        return {"WWW-Authenticate": 'Basic realm="fts", charset="UTF-8"'}
+    if error.problem.status == 503:
+        return {"Retry-After": "2"}
+    if "retry_after" in error.more:
+        return {"Retry-After": str(error.more["retry_after"])}
+    return {"Allow": error.more["allow"]} if "allow" in error.more else {}
+
+
+def problem_of_failure(error: Exception) -> ProblemError:
+    """Return the problem of a database or store that does not work: nothing is done without its record."""
+    if isinstance(error, EnvelopeError | ObjectMissingError):
+        return ProblemError("DOCUMENT_CHANGED", "the stored object is not the one that was kept")
+    if isinstance(error, StorageError):
+        return ProblemError("STORE_UNAVAILABLE", "the object store or the key store failed")
+    return ProblemError("RECORD_UNAVAILABLE", "the database does not take records")
+
+
 def respond(request: Request, error: ProblemError, headers: dict[str, str] | None = None) -> Response:
     """Return the answer for a problem."""
-    headers = headers or {}
-    if error.problem.status == 401:
-        headers["WWW-Authenticate"] = 'Basic realm="fts", charset="UTF-8"'
-    if error.problem.status == 503:
-        headers["Retry-After"] = "2"
+    headers = {**problem_headers(error), **(headers or {})}
+    kind = error.security or _SECURITY_EVENTS.get(error.problem.code)
+    if kind is not None:
+        _notice(request, kind)
     body = problem_json_bytes(error, request.state.reference)
     return Response(body, error.problem.status, headers, media_type="application/problem+json")
+
+
+def _notice(request: Request, kind: Kind) -> None:
+    state, route = request.state, getattr(request.scope.get("route"), "path", "the page")
+    address = None if state.address is None else str(state.address)
+    found: Authenticated | None = getattr(state, "authenticated", None)
+    if found is None:
+        finding = Finding(kind, None, Actor("signer", address, state.reference), route)
+    else:
+        actor = Actor("client", address, state.reference, found.credential_id)
+        finding = Finding(kind, found.client.id, actor, route)
+    request.app.state.services.desk.notice(finding)
 
 
 def responses(*codes: str) -> dict[int | str, dict[str, Any]]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Literal, Protocol
 
-Tier = Literal["web", "worker"]
+Tier = Literal["web", "worker", "sequencer"]
 
 
 class Doorbell(Protocol):

@@ -42,6 +42,8 @@ class Job:
     """How often it ended unforeseen: its worker died, or an error that nobody planned for."""
     fence: int
     created_at: datetime
+    client_id: str
+    """Empty where it is no client's."""
 
 
 async def enqueue(
@@ -50,18 +52,30 @@ async def enqueue(
     subject: str,
     payload: dict[str, Any],
     *,
+    client_id: str,
     queue: Queue = "citizen",
     run_at: datetime | None = None,
     key: str | None = None,
 ) -> None:
-    """Add a job in this transaction; nothing is added where an unfinished one has the same `key`."""
+    """Add a job in this transaction; nothing is added where an unfinished one has the same `key`.
+
+    Its turn makes the queue fair (start-time fair queueing): one after the last of its client, but not before the turn
+    that is being served. A client with many jobs waits for its own.
+    """
+    last = select(func.max(table.c.turn)).where(
+        table.c.client_id == client_id, table.c.queue == queue, table.c.state.in_(("ready", "leased"))
+    )
+    served = select(func.min(table.c.turn)).where(table.c.queue == queue, table.c.state == "ready")
+    own, now_served = (await work.connection.execute(select(last.scalar_subquery(), served.scalar_subquery()))).one()
     insert = sqlite_insert if work.connection.dialect.name == "sqlite" else postgresql_insert
     await work.connection.execute(
         insert(table)
         .values(
             kind=kind,
             subject=subject,
+            client_id=client_id,
             queue=queue,
+            turn=max(-1 if own is None else own, (now_served or 0) - 1) + 1,
             payload=payload,
             key=key,
             state="ready",
@@ -86,7 +100,7 @@ async def claim(database: Database, queue: Queue, owner: str, lease: timedelta) 
         following = (
             select(table.c.id)
             .where(table.c.queue == queue, due)
-            .order_by(table.c.run_at, table.c.id)
+            .order_by(table.c.turn, table.c.run_at, table.c.id)
             .limit(1)
             .with_for_update(skip_locked=True)
             .scalar_subquery()
@@ -113,6 +127,7 @@ async def claim(database: Database, queue: Queue, owner: str, lease: timedelta) 
                     table.c.crashes,
                     table.c.fence,
                     table.c.created_at,
+                    table.c.client_id,
                 )
             )
         ).one_or_none()

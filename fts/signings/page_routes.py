@@ -1,5 +1,6 @@
 """`/sign`: the signer's page and what its script calls. The session is a cookie of this one signing."""
 
+import asyncio
 import base64
 from typing import Annotated, Any, Final
 from urllib.parse import urlencode, urlsplit, urlunsplit
@@ -137,7 +138,7 @@ async def picture(services: ServicesDep, signing: SessionDep, number: int) -> Re
     document = await _document(services, signing)
     found = await page_of(services, document, number)
     return Response(
-        await _read(services, found.image_object),
+        await _read(services, signing, found.image_object),
         media_type="image/png",
         headers={"Cache-Control": _PICTURE_CACHE},
     )
@@ -148,7 +149,9 @@ async def text(services: ServicesDep, signing: SessionDep, number: int) -> Respo
     """Tell what can be read on a page of the document."""
     document = await _document(services, signing)
     found = await page_of(services, document, number)
-    return PlainTextResponse(await _read(services, found.text_object), headers={"Cache-Control": _PICTURE_CACHE})
+    return PlainTextResponse(
+        await _read(services, signing, found.text_object), headers={"Cache-Control": _PICTURE_CACHE}
+    )
 
 
 @router.post("/{signing_id}/certificate", dependencies=[SameOrigin], status_code=202)
@@ -185,16 +188,16 @@ async def card_problem(services: ServicesDep, actor: SignerActor, signing: Sessi
 
 def return_url(signing: Signing) -> str:
     """Return where the browser goes: the registered URL, with the identifiers and the status as a hint."""
-    parts = urlsplit(signing.return_url)
+    parts = urlsplit(signing.personal.return_url)
     added = {"id": signing.id, "status": signing.state.value}
-    if signing.client_state is not None:
-        added["state"] = signing.client_state
+    if signing.personal.client_state is not None:
+        added["state"] = signing.personal.client_state
     query = "&".join(filter(None, (parts.query, urlencode(added))))
     return urlunsplit(parts._replace(query=query))
 
 
 def _state(request: Request, services: Services, signing: Signing) -> dict[str, Any]:
-    problem = signing.problem
+    problem = signing.personal.problem
     if problem is not None:
         error = ProblemError(problem["code"], problem["detail"], party=problem["party"])
         problem = problem_body(error, request.state.reference)
@@ -223,8 +226,8 @@ async def _view(services: Services, signing: Signing, language: str) -> PageView
         environment=configuration.environment,
         language=language,
         languages=("nl", "fr", "de", "en"),
-        relying_party=client.name if client else "",
-        help_address=client.help_address if client else "",
+        relying_party=client.definition.name if client else "",
+        help_address=client.definition.help_address if client else "",
         operator=configuration.operator,
         document_name=document.name,
         pages=document.pages or 0,
@@ -243,14 +246,15 @@ async def _view(services: Services, signing: Signing, language: str) -> PageView
 
 async def _document(services: Services, signing: Signing) -> documents.Document:
     async with services.database.read() as connection:
-        return await documents.get(connection, signing.client_id, signing.document_id, services.clock())
+        return await documents.get(services.vault, connection, signing.client_id, signing.document_id, services.clock())
 
 
-async def _read(services: Services, name: str | None) -> bytes:
+async def _read(services: Services, signing: Signing, name: str | None) -> bytes:
     if name is None:
         raise ProblemError("PREVIEW_UNAVAILABLE", "the page has no picture")
-    with await services.store.open(name) as file:
-        return file.read()
+    document = await _document(services, signing)
+    with await services.vault.open(document.key, name) as file:
+        return await asyncio.to_thread(file.read)
 
 
 def _page_headers(services: Services) -> dict[str, str]:

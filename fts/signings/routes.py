@@ -65,7 +65,7 @@ async def create(
 async def read(services: ServicesDep, client: ClientDep, signing_id: SigningId) -> SigningView:
     """Read a signing: the truth about it, whatever the browser came back with."""
     async with services.database.read() as connection:
-        signing = await store.of_client(connection, client.id, signing_id, services.clock())
+        signing = await store.of_client(services.vault, connection, client.id, signing_id, services.clock())
     return SigningView.of(services, signing, await _document(services, signing))
 
 
@@ -97,16 +97,16 @@ async def download(
 ) -> Response:
     """Download the signed document."""
     async with services.database.write() as work:
-        signing = await store.of_client(work.connection, client.id, signing_id, work.now)
+        signing = await store.of_client(services.vault, work.connection, client.id, signing_id, work.now)
         if signing.result_object is None or signing.result_size is None or signing.result_sha256 is None:
             raise ProblemError("SIGNING_NOT_COMPLETED", f"the signing is {signing.state.public}")
-        document = await documents.get(work.connection, client.id, signing.document_id, work.now)
-        await store.note(work, signing, "signing.downloaded", actor)
-    file = await services.store.open(signing.result_object)
+        document = await documents.get(services.vault, work.connection, client.id, signing.document_id, work.now)
+        await store.note(work, signing, "signing.downloaded", actor, sha256=signing.result_sha256.hex())
+    file = await services.vault.open(document.key, signing.result_object)
     name = f"{PurePath(document.name).stem}-signed.pdf"
     return content_response(file, signing.result_size, signing.result_sha256, name, range_)
 
 
 async def _document(services: Services, signing: Signing) -> Document:
     async with services.database.read() as connection:
-        return await documents.get(connection, signing.client_id, signing.document_id, services.clock())
+        return await documents.get(services.vault, connection, signing.client_id, signing.document_id, services.clock())

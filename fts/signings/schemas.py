@@ -126,8 +126,8 @@ class SigningView(BaseModel):
         return cls(
             **cls._fixed(services, signing),
             state=signing.state.public,
-            problem=ProblemView(**signing.problem) if signing.problem else None,
-            signer=SignerView(name=signing.signer_name, identification_number=signing.signer_number)
+            problem=ProblemView(**signing.personal.problem) if signing.personal.problem else None,
+            signer=SignerView(name=signing.personal.signer_name, identification_number=signing.personal.signer_number)
             if accepted
             else None,
             result=_result(signing),
@@ -152,7 +152,7 @@ class SigningView(BaseModel):
             "id": signing.id,
             "document": signing.document_id,
             "profile": signing.profile,
-            "return_url": signing.return_url,
+            "return_url": signing.personal.return_url,
             "signing_url": signing_url(services, signing),
             "created_at": signing.created_at,
             "deadline": signing.deadline,

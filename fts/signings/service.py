@@ -1,6 +1,5 @@
 """What clients do with signings: create, cancel."""
 
-import hashlib
 import json
 import secrets
 from dataclasses import asdict, dataclass
@@ -14,12 +13,13 @@ from fts.audit.service import Actor, record
 from fts.clients.service import Client
 from fts.documents import service as documents
 from fts.documents.service import Document
+from fts.keyring import Keyring
 from fts.problems import ProblemError
 from fts.services import Services
 from fts.signings import store
 from fts.signings.models import signing as table
-from fts.signings.states import BEFORE_THE_VALUE, State
-from fts.signings.store import Signing, StaleError, move
+from fts.signings.states import State
+from fts.signings.store import Personal, Signing, StaleError, move
 
 PROFILES: Final = ("PADES_LTA", "PADES_LT", "PADES_T", "PADES_B")
 
@@ -39,10 +39,9 @@ class Order:
     identification_number: str | None
     expires_in: int
 
-    @property
-    def sha256(self) -> bytes:
-        """A digest over all of it, to recognise a repeated request."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).digest()
+    def mac(self, keyring: Keyring, client_id: str) -> bytes:
+        """Return a keyed hash over all of it, to recognise a repeated request."""
+        return keyring.mac("idempotency", f"{client_id} request {json.dumps(asdict(self), sort_keys=True)}")
 
 
 async def create(services: Services, client: Client, actor: Actor, order: Order, key: str | None) -> Signing:
@@ -52,15 +51,20 @@ async def create(services: Services, client: Client, actor: Actor, order: Order,
         ProblemError: DOCUMENT_NOT_FOUND, DOCUMENT_NOT_READY, the document's own code, RETURN_URL_UNKNOWN,
             IDEMPOTENCY_MISMATCH.
     """
-    if key is not None and (known := await _known(services, client, order, key)) is not None:
+    key_mac = None if key is None else services.keyring.mac("idempotency", f"{client.id} key {key}")
+    if key_mac is not None and (known := await _known(services, client, order, key_mac)) is not None:
         return known
-    if order.return_url not in client.return_urls:
-        raise ProblemError("RETURN_URL_UNKNOWN", f"{order.return_url} is not among the registered return URLs")
+    if order.profile not in client.definition.profiles:
+        agreed = ", ".join(client.definition.profiles)
+        raise ProblemError("PROFILE_NOT_AGREED", f"{order.profile} is not among the agreed profiles: {agreed}")
+    if order.return_url not in client.definition.return_urls:
+        raise ProblemError("RETURN_URL_UNKNOWN", "it is not among the registered return URLs")
     signing_id = secrets.token_hex(16)
     try:
         async with services.database.write() as work:
-            document = await documents.get(work.connection, client.id, order.document, work.now)
+            document = await documents.get(services.vault, work.connection, client.id, order.document, work.now)
             pinned = _signable(document)
+            personal = Personal(order.return_url, order.state, order.identification_number)
             deadline = min(work.now + timedelta(seconds=order.expires_in), document.expires_at)
             await work.connection.execute(
                 insert(table).values(
@@ -68,15 +72,13 @@ async def create(services: Services, client: Client, actor: Actor, order: Order,
                     client_id=client.id,
                     document_id=document.id,
                     document_sha256=pinned,
-                    idempotency_key=key,
-                    request_sha256=order.sha256,
+                    idempotency_mac=key_mac,
+                    request_mac=order.mac(services.keyring, client.id),
                     state=State.CREATED.value,
                     version=1,
                     profile=order.profile,
-                    return_url=order.return_url,
-                    client_state=order.state,
                     language=order.language,
-                    allowed_number=order.identification_number,
+                    sealed=personal.sealed(document.key, signing_id),
                     created_at=work.now,
                     deadline=deadline,
                 )
@@ -92,9 +94,9 @@ async def create(services: Services, client: Client, actor: Actor, order: Order,
                 document_sha256=pinned.hex(),
                 deadline=deadline.isoformat(),
             )
-            return await store.of_client(work.connection, client.id, signing_id, work.now)
+            return await store.of_client(services.vault, work.connection, client.id, signing_id, work.now)
     except IntegrityError:
-        known = None if key is None else await _known(services, client, order, key)
+        known = None if key_mac is None else await _known(services, client, order, key_mac)
         if known is None:
             raise
         return known
@@ -108,7 +110,7 @@ async def cancel(services: Services, client: Client, actor: Actor, signing_id: s
     """
     for _ in range(_TRIALS):
         async with services.database.read() as connection:
-            signing = await store.of_client(connection, client.id, signing_id, services.clock())
+            signing = await store.of_client(services.vault, connection, client.id, signing_id, services.clock())
         if signing.state is State.CANCELLED:
             return signing
         if signing.state is State.FINISHING:
@@ -121,38 +123,6 @@ async def cancel(services: Services, client: Client, actor: Actor, signing_id: s
         except StaleError:
             continue
     raise ProblemError("OVERLOADED", "the signing is moved by others again and again")
-
-
-async def delete_document(services: Services, client: Client, actor: Actor, document_id: str) -> None:
-    """Remove a document with everything derived from it; signings that wait for a signer are cancelled (FTS-GDPR-2).
-
-    Raises:
-        ProblemError: DOCUMENT_NOT_FOUND, DOCUMENT_IN_USE.
-    """
-    async with services.database.read() as connection:
-        await documents.get(connection, client.id, document_id, services.clock())
-    await destroy(services, client.id, document_id, actor, "document.deleted")
-
-
-async def destroy(services: Services, client_id: str, document_id: str, actor: Actor, event: str) -> None:
-    """Remove a document, its signings and all of their objects.
-
-    Raises:
-        ProblemError: DOCUMENT_IN_USE, a signature is being finished.
-    """
-    async with services.database.write() as work:
-        names = await documents.objects_of(work.connection, client_id, document_id)
-        for signing in await store.of_document(work.connection, client_id, document_id):
-            if signing.state is State.FINISHING:
-                raise ProblemError("DOCUMENT_IN_USE", f"the signing {signing.id} is being finished")
-            if signing.state in BEFORE_THE_VALUE:
-                await move(work, signing, State.CANCELLED, "signing.cancelled", actor)
-            names += signing.objects
-        await store.remove(work, client_id, document_id)
-        await documents.remove(work, client_id, document_id)
-        await record(work, event, actor, client_id=client_id, document_id=document_id, objects=len(names))
-    for name in names:
-        await services.store.delete(name)
 
 
 def signing_url(services: Services, signing: Signing) -> str:
@@ -169,9 +139,9 @@ def _signable(document: Document) -> bytes:
     return document.effective_sha256
 
 
-async def _known(services: Services, client: Client, order: Order, key: str) -> Signing | None:
+async def _known(services: Services, client: Client, order: Order, key_mac: bytes) -> Signing | None:
     async with services.database.read() as connection:
-        known = await store.by_key(connection, client.id, key)
-    if known is not None and known.request_sha256 != order.sha256:
+        known = await store.by_key(services.vault, connection, client.id, key_mac)
+    if known is not None and not services.keyring.same(known.request_mac, order.mac(services.keyring, client.id)):
         raise ProblemError("IDEMPOTENCY_MISMATCH", "the key belongs to a request with another content")
     return known

@@ -37,7 +37,7 @@ async def open_link(services: Services, signing_id: str, secret: str, actor: Act
         ProblemError: LINK_INVALID (the same for an unknown signing and a wrong secret), SIGNING_ENDED, SIGNING_EXPIRED.
     """
     async with services.database.read() as connection:
-        signing = await store.find(connection, signing_id, services.clock())
+        signing = await store.find(services.vault, connection, signing_id, services.clock())
     fits = secrets.compare_digest(services.keyring.token("signing-link", signing_id).encode(), secret.encode())
     if signing is None or not fits:
         raise ProblemError("LINK_INVALID", "the link is not complete, was changed, or its document is gone")
@@ -63,7 +63,7 @@ async def current(services: Services, signing_id: str, token: str | None) -> Sig
         ProblemError: SESSION_REQUIRED, SESSION_REPLACED.
     """
     async with services.database.read() as connection:
-        signing = await store.find(connection, signing_id, services.clock())
+        signing = await store.find(services.vault, connection, signing_id, services.clock())
     if token is None or signing is None:
         raise ProblemError("SESSION_REQUIRED", "this browser has not opened the link")
     if not services.keyring.matches("session", token, signing.session_mac):
@@ -83,7 +83,8 @@ async def give_certificate(
     if signing.state is State.FINISHING:
         raise ProblemError("SIGNING_FINISHING", "the signer has signed; the signed document is being made")
     certificates = [_certificate(services, text) for text in (certificate, *chain)]
-    payload = {"signing": signing.id, "certificates": [c.hex() for c in certificates]}
+    fingerprint = _fingerprint(certificates[0])
+    payload = {"signing": signing.id, "certificate_sha256": fingerprint}
     try:
         async with services.database.write() as work:
             await move(
@@ -92,12 +93,11 @@ async def give_certificate(
                 State.PREPARING,
                 "signing.certificate_given",
                 actor,
-                problem=None,
                 digest=None,
-                certificate=certificates[0],
-                data={"certificate_sha256": _fingerprint(certificates[0])},
+                personal={"problem": None, "certificates": tuple(c.hex() for c in certificates)},
+                data={"certificate_sha256": fingerprint},
             )
-            await enqueue(work, "prepare", signing.id, payload)
+            await enqueue(work, "prepare", signing.id, payload, client_id=signing.client_id)
     except StaleError as error:
         raise ProblemError("SIGNING_STATE", "the signing was moved in the meantime") from error
     return await _read(services, signing.id)
@@ -118,7 +118,7 @@ async def give_value(services: Services, signing: Signing, actor: Actor, digest:
     if over != signing.digest:
         raise ProblemError("DIGEST_NOT_PREPARED", "the value is over another digest than the one that was prepared")
     octets = _checked_value(signing, octets)
-    payload = {"signing": signing.id, "signature": octets.hex()}
+    payload = {"signing": signing.id}
     try:
         async with services.database.write() as work:
             await move(
@@ -128,9 +128,10 @@ async def give_value(services: Services, signing: Signing, actor: Actor, digest:
                 "signing.value_accepted",
                 actor,
                 accepted_at=work.now,
+                personal={"signature": octets.hex()},
                 data={"digest": signing.digest.hex(), "signature_sha256": _fingerprint(octets)},
             )
-            await enqueue(work, "finish", signing.id, payload, key=f"finish:{signing.id}")
+            await enqueue(work, "finish", signing.id, payload, client_id=signing.client_id, key=f"finish:{signing.id}")
     except StaleError as error:
         raise ProblemError("SIGNING_STATE", "the signing was moved in the meantime") from error
     return await _read(services, signing.id)
@@ -164,7 +165,7 @@ async def report_card(services: Services, signing: Signing, actor: Actor, result
 
 async def _read(services: Services, signing_id: str) -> Signing:
     async with services.database.read() as connection:
-        signing = await store.find(connection, signing_id, services.clock())
+        signing = await store.find(services.vault, connection, signing_id, services.clock())
     if signing is None:
         raise ProblemError("SIGNING_NOT_FOUND", "the signing's document is gone")
     return signing
@@ -200,11 +201,12 @@ def _octets(text: str) -> bytes:
 
 def _checked_value(signing: Signing, value: bytes) -> bytes:
     """Return the value as it goes into the signature, after its verification with the certificate that was given."""
-    if signing.certificate is None or signing.signature_algorithm is None or signing.digest is None:
+    certificate = signing.personal.certificate
+    if certificate is None or signing.signature_algorithm is None or signing.digest is None:
         raise ProblemError("SIGNING_STATE", "nothing is prepared")
     algorithm = DigestAlgorithm(signing.digest_algorithm or "")
     try:
-        return checked_value(signing.certificate, signing.signature_algorithm, algorithm, signing.digest, value)
+        return checked_value(certificate, signing.signature_algorithm, algorithm, signing.digest, value)
     except SignatureValueError as error:
         raise ProblemError(error.code, str(error), party=error.party) from error
 

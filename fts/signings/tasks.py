@@ -1,5 +1,6 @@
 """Jobs about signings: prepare what is to be signed, make the signed document."""
 
+import hashlib
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -37,26 +38,25 @@ _PAUSES: Final = tuple(timedelta(seconds=s) for s in (0.5, 1, 2, 4, 8))
 async def prepare(worker: Worker, job: Job) -> None:
     """Check the certificate and build what is to be signed; a refused certificate lets the signer take another."""
     services = worker.services
-    certificates = job.payload["certificates"]
     found = await _found(worker, job)
-    if found is None or found[0].state is not State.PREPARING or found[0].certificate != bytes.fromhex(certificates[0]):
+    if found is None or not _is_current(found[0], job):
         await worker.drop(job)
         return
     signing, document = found
     with services.spool("job") as directory:
         source, kept = directory / "document", directory / "prepared"
-        await fetch_pinned(worker, _effective(document), signing.document_sha256, source)
+        await fetch_pinned(worker, document, _effective(document), signing.document_sha256, source)
         request = {
             "task": "prepare_from",
             "document": str(source),
             "prepared": str(kept),
-            "certificates": certificates,
-            "allowed_number": signing.allowed_number,
+            "certificates": list(signing.personal.certificates),
+            "allowed_number": signing.personal.allowed_number,
             "level": signing.asked_level.value,
         }
         result = await worker.in_process(request, signing.id)
-        name = object_name(signing.client_id)
-        await services.store.put(name, kept)
+        name = object_name(document.bucket)
+        await services.vault.put(document.key, name, kept)
     number = result["signer_number"]
     async with services.database.write() as work:
         await complete(work, job)
@@ -70,15 +70,12 @@ async def prepare(worker: Worker, job: Job) -> None:
             digest_algorithm=result["digest_algorithm"],
             signature_algorithm=bytes.fromhex(result["signature_algorithm"]),
             prepared_object=name,
-            signer_name=result["signer_name"],
+            personal={"signer_name": result["signer_name"], "signer_number": number},
             signer_number=number,
-            data={
-                "digest": result["digest"],
-                "signer": services.keyring.mac("signer", number).hex() if number else None,
-            },
+            data={"digest": result["digest"]},
         )
     if signing.prepared_object is not None:
-        await services.store.delete(signing.prepared_object)
+        await services.vault.objects.delete(signing.prepared_object)
 
 
 async def give_up_preparing(worker: Worker, job: Job, refusal: RefusalError) -> None:
@@ -97,8 +94,8 @@ async def give_up_preparing(worker: Worker, job: Job, refusal: RefusalError) -> 
             State.FAILED if fatal else State.OPENED,
             "signing.failed" if fatal else "signing.certificate_refused",
             Actor.system(),
-            problem=problem,
-            data={"code": problem["code"], "detail": problem["detail"]},
+            personal={"problem": problem},
+            data={"code": problem["code"]},
         )
 
 
@@ -110,22 +107,22 @@ async def finish(worker: Worker, job: Job) -> None:
         await worker.drop(job)
         return
     signing, document = found
-    if signing.prepared_object is None:
+    if signing.prepared_object is None or signing.personal.signature is None:
         raise RefusalError("INTERNAL_ERROR", "what was prepared is not known", "Report it.")
     with services.spool("job") as directory:
         source, kept, signed = directory / "document", directory / "prepared", directory / "signed"
-        await fetch_pinned(worker, _effective(document), signing.document_sha256, source)
-        await services.store.fetch(signing.prepared_object, kept)
+        await fetch_pinned(worker, document, _effective(document), signing.document_sha256, source)
+        await services.vault.fetch(document.key, signing.prepared_object, kept)
         request = {
             "task": "finish_from",
             "document": str(source),
             "prepared": str(kept),
-            "signature": job.payload["signature"],
+            "signature": signing.personal.signature,
             "signed": str(signed),
         }
         result = await worker.in_process(request, signing.id)
-        name = object_name(signing.client_id)
-        await services.store.put(name, signed)
+        name = object_name(document.bucket)
+        await services.vault.put(document.key, name, signed)
     async with services.database.write() as work:
         await complete(work, job)
         await move(
@@ -143,7 +140,7 @@ async def finish(worker: Worker, job: Job) -> None:
             prepared_object=None,
             data={name: result[name] for name in ("sha256", "size", "level", "signed_at", "archived_at")},
         )
-    await services.store.delete(signing.prepared_object)
+    await services.vault.objects.delete(signing.prepared_object)
 
 
 async def give_up_finishing(worker: Worker, job: Job, refusal: RefusalError) -> None:
@@ -176,18 +173,29 @@ async def give_up_finishing(worker: Worker, job: Job, refusal: RefusalError) -> 
             State.FAILED,
             "signing.failed",
             Actor.system(),
-            problem=problem,
-            data={"code": problem["code"], "detail": problem["detail"], "party": problem["party"]},
+            personal={"problem": problem},
+            data={"code": problem["code"], "party": problem["party"]},
         )
+
+
+def _is_current(signing: Signing, job: Job) -> bool:
+    certificate = signing.personal.certificate
+    return (
+        signing.state is State.PREPARING
+        and certificate is not None
+        and hashlib.sha256(certificate).hexdigest() == job.payload["certificate_sha256"]
+    )
 
 
 async def _found(worker: Worker, job: Job) -> tuple[Signing, Document] | None:
     now = worker.services.clock()
     async with worker.services.database.read() as connection:
-        signing = await store.find(connection, job.payload["signing"], now)
+        signing = await store.find(worker.services.vault, connection, job.payload["signing"], now)
         if signing is None:
             return None
-        return signing, await documents.get(connection, signing.client_id, signing.document_id, now)
+        return signing, await documents.get(
+            worker.services.vault, connection, signing.client_id, signing.document_id, now
+        )
 
 
 def _effective(document: Document) -> str:

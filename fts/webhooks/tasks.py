@@ -29,13 +29,13 @@ async def deliver(worker: Worker, job: Job) -> None:
     services, message = worker.services, job.payload["message"]
     async with services.database.read() as connection:
         client = await find(connection, job.payload["client"])
-    if client is None or client.webhook_url is None:
+    if client is None or client.definition.webhook_url is None:
         await worker.drop(job)
         return
     body = json.dumps(message, separators=(",", ":")).encode()
     message_id = f"{job.subject}.{message['data']['state']}"
     headers = signed_headers(webhook_secret(services.keyring, client.id), message_id, services.clock(), body)
-    outcome = await _post(client.webhook_url, headers, body, services.limits.webhook_seconds)
+    outcome = await _post(client.definition.webhook_url, headers, body, services.limits.webhook_seconds)
     async with services.database.write() as work:
         if outcome.isdigit() and outcome.startswith("2"):
             await complete(work, job)
@@ -62,7 +62,14 @@ async def give_up(worker: Worker, job: Job, refusal: RefusalError) -> None:
     """Leave a message whose delivery ends the worker again and again."""
     async with worker.services.database.write() as work:
         await complete(work, job)
-        await record(work, "webhook.given_up", Actor.system(), signing_id=job.subject, outcome=refusal.code)
+        await record(
+            work,
+            "webhook.given_up",
+            Actor.system(),
+            client_id=job.client_id,
+            signing_id=job.subject,
+            outcome=refusal.code,
+        )
 
 
 def signed_headers(secret: str, message_id: str, moment: datetime, body: bytes) -> dict[str, str]:

@@ -177,8 +177,9 @@ class Signers:
         headers = {
             "content-type": "application/pdf",
             "content-digest": f"sha-256=:{_text(hashlib.sha256(octets).digest())}:",
+            "content-disposition": "attachment; filename=contract.pdf",
         }
-        put = http.put(path, params={"name": "contract.pdf"}, content=octets, headers=headers, auth=auth)
+        put = http.put(path, content=octets, headers=headers, auth=auth)
         state = (await _done(put)).json()["state"]
         while state == "inspecting":
             await asyncio.sleep(0.05)

@@ -23,7 +23,7 @@ from deploy.demo_pki.certificates import OCSP_PATH, TSA_PATH
 from deploy.demo_pki.pki import DemoPki, choose_base_url
 from deploy.demo_pki.server import DemoPkiApp, DemoServer
 from tests.bench.scene import Scene
-from tests.support.gateway import RETURN_URL, Process
+from tests.support.gateway import Process, write_client
 
 _READY: Final = "ready"
 _SIGNER: Final = "p384"
@@ -141,8 +141,9 @@ def _gateway(directory: Path, scene: Scene) -> Iterator[tuple[str, tuple[str, st
     }
     config.write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items()))
     _command(config, "migrate")
-    account = ["client", "bench", "--name", "Benchmark", "--help-address", "mailto:help@bench.example"]
-    made = json.loads(_command(config, *account, "--return-url", RETURN_URL))
+    clients = directory / "clients"
+    write_client(clients, "bench")
+    made = json.loads(_command(config, "clients", "apply", str(clients), "--yes"))
     gateway = ["-m", "fts.cli"]
     web = Process([*gateway, "web", "--config", str(config), "--port", str(port)], "web ready", directory / "web.log")
     worker = Process([*gateway, "worker", "--config", str(config)], "worker ready", directory / "worker.log")

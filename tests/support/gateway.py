@@ -12,11 +12,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import quote
 
 import httpx
 from cryptography.hazmat.primitives.asymmetric import ec, padding, utils
@@ -27,11 +29,15 @@ from deploy.demo_pki.__main__ import timestamping_application
 from deploy.demo_pki.pki import DemoPki, Entity, choose_base_url
 from deploy.demo_pki.server import DemoPkiApp, DemoServer
 from fts.audit.service import Event, trail
+from fts.configuration import load
 from fts.db.database import Database
+from fts.keyring import Keyring
 from timestamping.clock import utc_now
 
 ENDED = ("completed", "declined", "cancelled", "failed", "expired")
 RETURN_URL = "http://127.0.0.1:1/return"
+PLENTY = {"per_minute": 1_000_000, "burst": 1_000_000, "per_day": 1_000_000}
+"""Capacity that no test reaches by accident."""
 _READY_SECONDS = 30.0
 _END_SECONDS = 60.0
 
@@ -51,9 +57,12 @@ class Account:
         digest = base64.b64encode(hashlib.sha256(data).digest()).decode()
         return self.api.put(
             f"/v1/documents/{document_id}",
-            params={"name": name},
             content=data,
-            headers={"content-type": "application/pdf", "content-digest": f"sha-256=:{digest}:"},
+            headers={
+                "content-type": "application/pdf",
+                "content-digest": f"sha-256=:{digest}:",
+                "content-disposition": named(name),
+            },
         )
 
     def order(self, document_id: str, **more: Any) -> httpx.Response:
@@ -149,6 +158,11 @@ class Browser:
         return self.wait(*ENDED)
 
 
+def named(name: str) -> str:
+    """Return the Content-Disposition of a file's name."""
+    return f"attachment; filename*=UTF-8''{quote(name, safe='')}"
+
+
 def sign_digest(signer: Entity, digest: bytes) -> bytes:
     """Sign a SHA-256 digest with a signer's software key."""
     key = signer.key
@@ -208,7 +222,8 @@ class Gateway:
         self.port = free_port()
         self.url = f"http://localhost:{self.port}"
         self.config = directory / "gateway.toml"
-        self._configuration = configuration
+        self.clients = directory / "clients"
+        self.configuration = configuration
         self._browsers: list[Browser] = []
         self._accounts: list[Account] = []
         arguments = ["-m", "fts.cli"]
@@ -220,6 +235,9 @@ class Gateway:
         self.worker = Process(
             [*arguments, "worker", "--config", str(self.config)], "worker ready", directory / "worker.log"
         )
+        self.sequencer = Process(
+            [*arguments, "sequencer", "--config", str(self.config)], "sequencer ready", directory / "sequencer.log"
+        )
 
     def __enter__(self) -> Self:
         self.pki = DemoPki.create(self.directory / "pki", base_url=choose_base_url())
@@ -229,10 +247,12 @@ class Gateway:
         self._server.__enter__()
         root = self.directory / "root.pem"
         root.write_bytes(self.pki.root.certificate.public_bytes(Encoding.PEM))
-        self._write()
+        self.write()
         self.command("migrate")
-        self.web.start()
-        self.worker.start()
+        self.migrated()
+        with ThreadPoolExecutor() as pool:
+            for started in [pool.submit(process.start) for process in (self.web, self.worker, self.sequencer)]:
+                started.result()
         self.account = self.register("town")
         return self
 
@@ -242,9 +262,12 @@ class Gateway:
         self.close_browsers()
         for account in self._accounts:
             account.api.close()
-        self.web.stop()
-        self.worker.stop()
+        for process in (self.web, self.worker, self.sequencer):
+            process.stop()
         self._server.__exit__(None, None, None)
+
+    def migrated(self) -> None:
+        """Do what comes between the migration and the start of the processes."""
 
     @property
     def signer(self) -> Entity:
@@ -259,16 +282,17 @@ class Gateway:
             raise RuntimeError(f"{arguments}: {done.stderr}")
         return done.stdout
 
-    def register(self, client_id: str, *more: str) -> Account:
-        """Register a relying party."""
-        printed = self.command(
-            "client", client_id, "--name", f"Town of {client_id}", "--help-address", "mailto:help@town.example",
-            "--return-url", RETURN_URL, *more,
-        )  # fmt: skip
-        made = json.loads(printed)
+    def register(self, client_id: str, **more: Any) -> Account:
+        """Register a relying party; `more` are members of its file."""
+        self.define(client_id, **more)
+        made = json.loads(self.command("clients", "apply", str(self.clients), "--yes"))
         api = httpx.Client(base_url=self.url, auth=(made["client_id"], made["secret"]), timeout=30)
         self._accounts.append(Account(made["client_id"], made["secret"], made["webhook_secret"], api))
         return self._accounts[-1]
+
+    def define(self, client_id: str, **more: Any) -> None:
+        """Write a client's file."""
+        write_client(self.clients, client_id, **more)
 
     def browser(self, signing: dict[str, Any]) -> Browser:
         """Return a browser that has a signing's link."""
@@ -289,9 +313,10 @@ class Gateway:
         """Return the events of a signing and its document."""
 
         async def read() -> list[Event]:
-            database = Database(f"sqlite+aiosqlite:///{self.directory / 'data' / 'fts.sqlite3'}", utc_now)
+            keyring = Keyring.from_file(self.directory / "master.key")
+            database = Database(load(self.config).database_url("operator"), utc_now, keyring)
             try:
-                return await trail(database, signing_id=signing_id)
+                return await trail(database, keyring, signing_id=signing_id)
             finally:
                 await database.close()
 
@@ -306,7 +331,8 @@ class Gateway:
         finally:
             self.faulty.faults.pop(path, None)
 
-    def _write(self) -> None:
+    def write(self) -> None:
+        """Write the configuration."""
         values: dict[str, Any] = {
             "environment": "TA",
             "operator": "Test operator",
@@ -316,10 +342,10 @@ class Gateway:
             "trust_anchors": "root.pem",
             "tsa_url": f"{self.pki.base_url}/tsa",
             "allowed_urls": [self.pki.base_url],
-            **{name: value for name, value in self._configuration.items() if not isinstance(value, dict)},
+            **{name: value for name, value in self.configuration.items() if not isinstance(value, dict)},
         }
         lines = [f"{name} = {json.dumps(value)}" for name, value in values.items()]
-        for table, members in self._configuration.items():
+        for table, members in self.configuration.items():
             if isinstance(members, dict):
                 lines += [f"[{table}]", *(f"{name} = {json.dumps(value)}" for name, value in members.items())]
         self.config.write_text("\n".join(lines) + "\n")
@@ -330,6 +356,35 @@ def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port: int = probe.getsockname()[1]
         return port
+
+
+def write_client(folder: Path, client_id: str, **more: Any) -> Path:
+    """Write the file of a client with plenty of capacity; `more` are further members."""
+    members: dict[str, Any] = {
+        "id": client_id,
+        "name": f"Town of {client_id}",
+        "help_address": "mailto:help@town.example",
+        "contacts": [{"name": "Duty officer", "mail": f"security@{client_id}.example", "role": "security"}],
+        "bucket": client_id,
+        "agreement": "FTS-2026-001",
+        "agreed_on": "2026-01-15",
+        "return_urls": [RETURN_URL],
+        "profiles": ["PADES_LTA", "PADES_LT", "PADES_T", "PADES_B"],
+        "capacity": dict.fromkeys(("upload", "sign", "download", "read", "custody"), PLENTY),
+        **more,
+    }
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{client_id}.toml"
+    path.write_text("\n".join(f"{name} = {_toml(value)}" for name, value in members.items()))
+    return path
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{name} = {_toml(member)}" for name, member in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(_toml(member) for member in value) + "]"
+    return json.dumps(value)
 
 
 def _text(octets: bytes) -> str:

@@ -97,7 +97,6 @@ def test_nothing_but_health_is_open(gateway: Gateway, description: dict[str, Any
                 method,
                 f"{gateway.url}{concrete}",
                 auth=auth,
-                params={"name": "x.pdf"},
                 json={"document": "x", "return_url": RETURN_URL} if method == "POST" else None,
             )
             assert code(answer) == "CREDENTIALS_REQUIRED"

@@ -339,7 +339,7 @@ class TestEnds:
         assert code(browser.give_value(gateway.signer, digest)) == "SESSION_REQUIRED"
         assert code(gateway.account.api.get(f"/v1/signings/{signing['id']}")) == "SIGNING_NOT_FOUND"
         kinds = [event.kind for event in gateway.trail(signing["id"])]
-        assert kinds[-2:] == ["signing.cancelled", "document.deleted"]
+        assert kinds[-3:] == ["signing.cancelled", "document.deletion_ordered", "document.destroyed"]
 
     def test_the_stored_document_is_replaced(
         self, gateway: Gateway, signing: dict[str, Any], browser: Browser, pdf: bytes
@@ -349,7 +349,8 @@ class TestEnds:
         with moved(gateway) as database:
             [name] = database.execute("SELECT object FROM document WHERE id = ?", (signing["document"],)).fetchone()
         path = gateway.directory / "data" / "objects" / name
-        path.write_bytes(path.read_bytes().replace(b"/Type", b"/Tyqe", 1))
+        octets = path.read_bytes()
+        path.write_bytes(octets[:-20] + bytes([octets[-20] ^ 1]) + octets[-19:])
         browser.give_value(gateway.signer, digest).raise_for_status()
         end = browser.wait("failed", "completed")
         assert (end["state"], end["problem"]["code"]) == ("failed", "DOCUMENT_CHANGED")

@@ -20,7 +20,7 @@ import pytest
 from tests.e2e.gateway.test_failure_map import code
 from tests.samples.damaged import DAMAGED
 from tests.samples.sound import SOUND
-from tests.support.gateway import Account, Gateway
+from tests.support.gateway import Account, Gateway, named
 
 CODES = {
     "damaged": {"DOCUMENT_DAMAGED", "DOCUMENT_INCOMPLETE", "NOT_A_PDF"},
@@ -52,13 +52,15 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
 
 def headers(data: bytes) -> dict[str, str]:
     digest = b64encode(hashlib.sha256(data).digest()).decode()
-    return {"content-type": "application/pdf", "content-digest": f"sha-256=:{digest}:"}
+    return {
+        "content-type": "application/pdf",
+        "content-digest": f"sha-256=:{digest}:",
+        "content-disposition": named("x.pdf"),
+    }
 
 
 def put(account: Account, data: bytes, **more: str) -> httpx.Response:
-    return account.api.put(
-        f"/v1/documents/{secrets.token_hex(8)}", params={"name": "x.pdf"}, content=data, headers=headers(data) | more
-    )
+    return account.api.put(f"/v1/documents/{secrets.token_hex(8)}", content=data, headers=headers(data) | more)
 
 
 def rows(gateway: Gateway) -> int:
@@ -125,7 +127,7 @@ def test_a_rejected_document_says_why_and_cannot_be_signed(gateway: Gateway) -> 
 
 
 def test_a_damaged_document_is_refused_where_rewriting_is_forbidden(gateway: Gateway) -> None:
-    strict = gateway.register("strict", "--no-repair")
+    strict = gateway.register("strict", repair=False)
     data = DAMAGED["startxref_missing"].make()
     answer = strict.upload(data)
     assert code(answer) == "DOCUMENT_DAMAGED"
@@ -146,9 +148,7 @@ class TestTransfer:
             for _ in range(CAP // 1000 + 1):
                 yield bytes(1000)
 
-        chunked = small.account.api.put(
-            "/v1/documents/chunked", params={"name": "x.pdf"}, content=pieces(), headers=headers(b"")
-        )
+        chunked = small.account.api.put("/v1/documents/chunked", content=pieces(), headers=headers(b""))
         assert code(chunked) == "BODY_TOO_LARGE"
         assert rows(small) == before
         assert spooled(small) == []
@@ -178,16 +178,34 @@ class TestTransfer:
     def test_names_that_nobody_can_read(self, small: Gateway, name: str) -> None:
         data = SOUND["one_page"]()
         answer = small.account.api.put(
-            f"/v1/documents/{secrets.token_hex(8)}", params={"name": name}, content=data, headers=headers(data)
+            f"/v1/documents/{secrets.token_hex(8)}",
+            content=data,
+            headers=headers(data) | {"content-disposition": named(name)},
         )
         assert code(answer) == "REQUEST_INVALID"
+
+    @pytest.mark.parametrize(
+        "header",
+        [
+            "",
+            "attachment",
+            "attachment; filename",
+            "attachment; filename*=x",
+            "attachment; filename*=UTF-8''%FF",
+            "attachment; filename*=x-none''a",
+            "attachment; filename*0=a; filename*999999999=b",
+            "x" * 3000,
+        ],
+    )
+    def test_headers_that_name_nothing(self, small: Gateway, header: str) -> None:
+        data = SOUND["one_page"]()
+        answer = put(small.account, data, **{"content-disposition": header})
+        assert answer.status_code == 201 or code(answer) == "REQUEST_INVALID"
 
     @pytest.mark.parametrize("identifier", ["a b", "a%2Fb", "..%2f..", "%00", "x" * 65, "é"])
     def test_identifiers_are_never_paths(self, small: Gateway, identifier: str) -> None:
         data = SOUND["one_page"]()
-        answer = small.account.api.put(
-            f"/v1/documents/{identifier}", params={"name": "x"}, content=data, headers=headers(data)
-        )
+        answer = small.account.api.put(f"/v1/documents/{identifier}", content=data, headers=headers(data))
         assert code(answer) in {"REQUEST_INVALID", "NOT_FOUND"}
 
     def test_a_connection_that_ends_early_leaves_nothing(self, small: Gateway) -> None:
@@ -215,7 +233,7 @@ def begun(gateway: Gateway, announced: int) -> socket.socket:
     credentials = b64encode(f"{gateway.account.client_id}:{gateway.account.secret}".encode()).decode()
     head = {"Host": f"localhost:{gateway.port}", "Authorization": f"Basic {credentials}", **headers(b"")}
     lines = "".join(f"{name}: {value}\r\n" for name, value in head.items())
-    request = f"PUT /v1/documents/{secrets.token_hex(8)}?name=x HTTP/1.1\r\n{lines}Content-Length: {announced}\r\n\r\n"
+    request = f"PUT /v1/documents/{secrets.token_hex(8)} HTTP/1.1\r\n{lines}Content-Length: {announced}\r\n\r\n"
     connection.sendall(request.encode())
     return connection
 

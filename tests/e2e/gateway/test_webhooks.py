@@ -59,7 +59,7 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture(scope="module")
 def account(gateway: Gateway, receiver: Receiver) -> Account:
-    return gateway.register("hooked", "--webhook-url", receiver.url)
+    return gateway.register("hooked", webhook_url=receiver.url)
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import httpx
 
-from tests.support.gateway import ENDED, RETURN_URL, Browser, Gateway, sign_digest
+from tests.support.gateway import ENDED, RETURN_URL, Browser, Gateway, named, sign_digest
 
 _PAUSE_SECONDS: Final = 0.05
 _PATIENCE_SECONDS: Final = 40.0
@@ -77,12 +77,13 @@ class Errand:
             "content-type": "application/pdf",
             "content-digest": f"sha-256=:{_text(hashlib.sha256(self.document).digest())}:",
             "content-length": str(len(self.document)),
+            "content-disposition": named("contract.pdf"),
         }
         path = f"/v1/documents/{self.document_id}"
         api = self.gateway.account.api
 
         def put() -> httpx.Response:
-            return api.put(path, params={"name": "contract.pdf"}, content=self._body(), headers=headers)
+            return api.put(path, content=self._body(), headers=headers)
 
         found = self.persistently(put).json()
         while found["state"] == "inspecting":

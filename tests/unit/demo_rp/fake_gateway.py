@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 from typing import Any
+from urllib.parse import unquote
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -106,7 +107,7 @@ class FakeGateway:
             return problem(409, "DOCUMENT_EXISTS", "other content")
         self.documents[name] = {
             "id": name,
-            "name": request.query_params["name"],
+            "name": unquote(request.headers["content-disposition"].rpartition("''")[2]),
             "state": "inspecting",
             "size": len(content),
             "sha256": digest.hexdigest(),

@@ -19,6 +19,21 @@ tsa_url = "https://tsa.example/"
 """
 
 
+MAIL = """
+[mail]
+host = "mail.example"
+sender = "fts@gateway.example"
+operators = ["duty@gateway.example"]
+"""
+S3 = """
+[objects]
+endpoint = "store.example:443"
+credentials = "store.json"
+place = "{place}"
+secure = {secure}
+"""
+
+
 def written(directory: Path, *, environment: str = "TA", url: str = "https://sign.example", more: str = "") -> Path:
     path = directory / "gateway.toml"
     path.write_text(SOUND.format(environment=environment, url=url, more=more))
@@ -36,7 +51,12 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     ("change", "fault"),
     [
         ({"environment": "PROD", "more": 'card_agent = "http://127.0.0.1:1"'}, "demo card is refused in PROD"),
-        ({"environment": "PROD", "url": "http://localhost:8080"}, "https://"),
+        ({"environment": "PROD", "url": "http://localhost:8080", "more": MAIL}, "https://"),
+        ({"environment": "PROD"}, "FTS-GDPR-6"),
+        ({"environment": "PROD", "more": MAIL + "starttls = false"}, "FTS-GDPR-6"),
+        ({"environment": "PROD", "more": 'place = "US"' + MAIL}, "FTS-GDPR-7"),
+        ({"environment": "PROD", "more": S3.format(place="US", secure="true") + MAIL}, "FTS-GDPR-7"),
+        ({"environment": "PROD", "more": S3.format(place="BE", secure="false") + MAIL}, "FTS-SEC-3"),
         ({"url": "http://sign.example"}, "https://"),
         ({"url": "http://localhost.evil.example"}, "https://"),
         ({"url": "https://sign.example/"}, "slash"),

@@ -1,0 +1,226 @@
+"""Security events (FTS-GDPR-6): each is recorded; those of one kind, client and address are one incident.
+
+An incident is reported when it begins, when it has grown tenfold, and when it has ended: nothing came for a while.
+"""
+
+import asyncio
+import json
+import logging
+import secrets
+from collections import OrderedDict
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal
+
+from sqlalchemy import Row, select, update
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.exc import SQLAlchemyError
+
+from fts.audit.service import Actor, record
+from fts.db.database import Database, Work
+from fts.incidents.models import incident as table
+from fts.jobs.queue import enqueue
+from fts.keyring import Keyring
+from timestamping.clock import Clock
+
+Kind = Literal[
+    "login_refused",
+    "secret_withdrawn",
+    "network_refused",
+    "scope_refused",
+    "foreign_data",
+    "session_refused",
+    "link_refused",
+    "document_changed",
+    "trail_tampered",
+    "clock_jumped",
+]
+
+Phase = Literal["opened", "grown", "ended"]
+
+QUIET: Final = timedelta(minutes=30)
+"""An incident has ended when nothing came for this time."""
+_GATHER_SECONDS: Final = 5.0
+_MOST_KEYS: Final = 10_000
+_MANY: Final = "many addresses"
+_BATCH: Final = 200
+_LOG: Final = logging.getLogger("fts.incidents")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that was refused or found."""
+
+    kind: Kind
+    client_id: str | None
+    """The client whose account or data it is about."""
+    actor: Actor
+    concerned: str
+    """What was tried, or which data: methods, routes, identifiers; never a secret or what a person wrote."""
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """All findings of one kind about one client from one address."""
+
+    id: str
+    kind: Kind
+    client_id: str | None
+    address: str | None
+    concerned: str
+    first_at: datetime
+    last_at: datetime
+    count: int
+    reported_at: datetime | None
+    ended_at: datetime | None
+
+
+async def note(work: Work, finding: Finding) -> None:
+    """Record a finding, in the transaction of what it belongs to, and have its incident reported."""
+    await record(
+        work,
+        f"security.{finding.kind}",
+        finding.actor,
+        client_id=finding.client_id,
+        concerned=finding.concerned,
+        count=finding.count,
+    )
+    key = work.keyring.mac("incident", f"{finding.kind}|{finding.client_id}|{finding.actor.address}")
+    insert = sqlite_insert if work.connection.dialect.name == "sqlite" else postgresql_insert
+    incident_id = secrets.token_hex(8)
+    about = json.dumps({"address": finding.actor.address, "concerned": finding.concerned}).encode()
+    row = (
+        await work.connection.execute(
+            insert(table)
+            .values(
+                id=incident_id,
+                kind=finding.kind,
+                client_id=finding.client_id,
+                open_mac=key,
+                sealed=work.keyring.seal("audit-custody", about, _context(incident_id)),
+                first_at=work.now,
+                last_at=work.now,
+                count=finding.count,
+            )
+            .on_conflict_do_update(
+                index_elements=["open_mac"],
+                set_={"last_at": work.now, "count": table.c.count + finding.count},
+            )
+            .returning(table.c.id, table.c.count.label("total"))
+        )
+    ).one()
+    before = row.total - finding.count
+    if before == 0:
+        await _report(work, row.id, finding.client_id, "opened")
+    elif len(str(row.total)) > len(str(before)):
+        await _report(work, row.id, finding.client_id, "grown")
+
+
+async def close_quiet(database: Database, clock: Clock) -> None:
+    """End the incidents to which nothing came for a while, and have that reported."""
+    quiet = clock() - QUIET
+    over = (table.c.open_mac.is_not(None), table.c.last_at < quiet)
+    async with database.read() as connection:
+        if (await connection.execute(select(table.c.id).where(*over).limit(1))).one_or_none() is None:
+            return
+    async with database.write() as work:
+        ended = update(table).where(*over).values(open_mac=None, ended_at=table.c.last_at)
+        for row in (await work.connection.execute(ended.returning(table.c.id, table.c.client_id))).all():
+            await _report(work, row.id, row.client_id, "ended")
+
+
+async def _report(work: Work, incident_id: str, client_id: str | None, phase: Phase) -> None:
+    payload = {"incident": incident_id, "phase": phase}
+    await enqueue(work, "report", incident_id, payload, client_id=client_id or "", queue="outbound")
+
+
+def incident_of(row: Row[Any], keyring: Keyring) -> Incident:
+    """Return the incident of a row.
+
+    Raises:
+        KeyringError: its sealed part does not open.
+    """
+    values = row._mapping
+    about = json.loads(keyring.unseal("audit-custody", row.sealed, _context(row.id)))
+    return Incident(
+        row.id,
+        row.kind,
+        row.client_id,
+        about["address"],
+        about["concerned"],
+        row.first_at,
+        row.last_at,
+        values["count"],
+        row.reported_at,
+        row.ended_at,
+    )
+
+
+def _context(incident_id: str) -> str:
+    return f"incident {incident_id}"
+
+
+_Key = tuple[Kind, str | None, str | None]
+
+
+class Desk:
+    """Takes in the findings of one process, without keeping anybody waiting.
+
+    The first of its kind, client and address is written at once; what repeats it within seconds is written as one.
+    What cannot be written is kept and tried again.
+    """
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._waiting: OrderedDict[_Key, Finding] = OrderedDict()
+        self._seen: dict[_Key, datetime] = {}
+        self._wake = asyncio.Event()
+
+    def notice(self, finding: Finding) -> None:
+        """Take in a finding."""
+        key, is_new = self._take(finding)
+        last = self._seen.get(key)
+        if is_new and (last is None or self._clock() - last >= timedelta(seconds=_GATHER_SECONDS)):
+            self._wake.set()
+
+    def _take(self, finding: Finding) -> tuple[_Key, bool]:
+        key: _Key = (finding.kind, finding.client_id, finding.actor.address)
+        if key not in self._waiting and len(self._waiting) >= _MOST_KEYS:
+            finding = replace(finding, actor=replace(finding.actor, address=_MANY))
+            key = (finding.kind, finding.client_id, _MANY)
+        before = self._waiting.get(key)
+        self._waiting[key] = finding if before is None else replace(before, count=before.count + finding.count)
+        return key, before is None
+
+    async def run(self) -> None:
+        """Write what is taken in, until cancelled."""
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), _GATHER_SECONDS)
+            self._wake.clear()
+            await self._flush()
+
+    async def close(self) -> None:
+        """Write what waits."""
+        await self._flush()
+
+    async def _flush(self) -> None:
+        while self._waiting:
+            some = [self._waiting.popitem(last=False) for _ in range(min(_BATCH, len(self._waiting)))]
+            try:
+                async with self._database.write() as work:
+                    for _, finding in some:
+                        await note(work, finding)
+            except (SQLAlchemyError, OSError):
+                _LOG.exception("%d security events cannot be written; they are tried again", len(some))
+                for _, finding in some:
+                    self._take(finding)
+                return
+            now = self._clock()
+            if len(self._seen) >= _MOST_KEYS:
+                self._seen.clear()
+            self._seen.update(dict.fromkeys((key for key, _ in some), now))

@@ -1,0 +1,116 @@
+"""Trails for tests: events, chained and timestamped by units of the test's own."""
+
+import asyncio
+import sqlite3
+from collections.abc import Awaitable, Callable
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from fts.audit.chain import sequence
+from fts.audit.checkpoints import anchor, checkpoint
+from fts.audit.service import Actor, record
+from fts.audit.walk import Verdict, verify
+from fts.db.database import Database
+from fts.db.migrate import migrate
+from fts.keyring import Keyring
+from tests.unit.signing.issuing import authority, issue
+from tests.unit.timestamping.units import MOMENT, POLICY, TIME_STAMPING, Unit, make_unit
+from timestamping.algorithms import DigestAlgorithm
+from timestamping.authority.authority import Authority
+from timestamping.authority.factory import SoftwareTsuKey, TokenFactory
+from timestamping.request import TimestampRequest
+
+KEYRING = Keyring(bytes(range(32)))
+NUMBER = "85073003328"
+
+
+@dataclass
+class Trail:
+    """A trail in a database of its own."""
+
+    url: str
+    unit: Unit = field(default_factory=make_unit)
+    now: datetime = MOMENT
+
+    def __post_init__(self) -> None:
+        migrate(self.url)
+
+    @property
+    def path(self) -> Path:
+        """The file, on SQLite."""
+        return Path(self.url.removeprefix("sqlite+aiosqlite:///"))
+
+    def run(self, work: Callable[[Database], Awaitable[Any]]) -> Any:
+        """Do something with the database."""
+
+        async def inside() -> Any:
+            database = Database(self.url, lambda: self.now, KEYRING)
+            try:
+                return await work(database)
+            finally:
+                await database.close()
+
+        return asyncio.run(inside())
+
+    def write(self, count: int, **more: Any) -> None:
+        """Record events of a signing: some with a personal part."""
+
+        async def work(database: Database) -> None:
+            for n in range(count):
+                async with database.write() as transaction:
+                    actor = Actor("signer", "192.0.2.7", f"{n:016x}") if n % 2 else Actor.system()
+                    values = {"client_id": "town", "document_id": "d1", "signing_id": "s1", "n": n} | more
+                    await record(
+                        transaction, f"signing.step{n}", actor, signer_number=NUMBER if n % 3 else None, **values
+                    )
+
+        self.run(work)
+
+    def chain(self) -> None:
+        """Chain what is there."""
+
+        async def work(database: Database) -> None:
+            while await sequence(database, 3):
+                pass
+
+        self.run(work)
+
+    def checkpoint(self, algorithm: str = "sha256") -> None:
+        """Chain, make a checkpoint and have it timestamped."""
+        self.chain()
+        self.run(lambda database: checkpoint(database, algorithm))
+        self.run(lambda database: anchor(database, self.timestamp))
+
+    async def timestamp(self, imprint: bytes, algorithm: DigestAlgorithm) -> bytes:
+        """Return a token of the unit."""
+        request = TimestampRequest(1, algorithm.oid, imprint, None, None, cert_req=True, has_extensions=False)
+        return self.unit.factory.token(request, algorithm, self.now)
+
+    def verify(self, keyring: Keyring | None = KEYRING, **more: Any) -> Verdict:
+        """Walk the trail an hour later."""
+        trust = more.pop("trust", [self.unit.ca.certificate])
+        later = self.now + timedelta(hours=1)
+        found: Verdict = self.run(lambda database: verify(database, keyring, trust, later, **more))
+        return found
+
+    def tamper(self, *statements: str) -> None:
+        """Change rows behind everybody's back: as whoever owns the file, without the triggers."""
+        with closing(sqlite3.connect(self.path)) as database, database:
+            triggers = database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall()
+            for (name,) in triggers:
+                database.execute(f"DROP TRIGGER {name}")
+            for statement in statements:
+                database.execute(statement)
+
+
+def new_unit(name: str) -> Unit:
+    """Make a timestamping unit below a root with a name of its own."""
+    ca = authority(f"Timestamping CA {name}")
+    tsu = issue("Timestamping Unit", ca, key=ec.generate_private_key(ec.SECP256R1()), extensions=TIME_STAMPING)
+    factory = TokenFactory(SoftwareTsuKey(tsu.key), tsu.certificate, (ca.certificate,), policy=POLICY)
+    return Unit(ca, tsu, factory, Authority(factory, lambda: MOMENT))
