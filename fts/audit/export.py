@@ -31,8 +31,10 @@ certificates.pem  certificates of the timestamping authorities, from the tokens
 anchors.pem       the roots that were trusted when this was exported; replace them with those that you trust
 verify_bundle.py  verifies all of it: python3 verify_bundle.py
 
-One timestamp by hand, DIGEST being `digest` of its checkpoint:
-openssl ts -verify -digest DIGEST -in tokens/N-1.tst -token_in -CAfile anchors.pem -untrusted certificates.pem
+One timestamp by hand, DIGEST being `digest` of its checkpoint and SECONDS the time that the token shows, since 1970:
+openssl ts -reply -token_in -in tokens/N-1.tst -token_out -text
+openssl ts -verify -digest DIGEST -in tokens/N-1.tst -token_in -attime SECONDS -CAfile anchors.pem \
+    -untrusted certificates.pem
 """
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, or_, select
 
 from fts.audit.models import event, personal
 from fts.audit.service import COLUMNS, JOINED, Actor, Event, event_of, record
@@ -53,7 +53,8 @@ async def search(database: Database, keyring: Keyring, query: Query, actor: Acto
             .join(personal, personal.c.event_id == event.c.id)
             .where(personal.c.signer_mac == mac)
         )
-        statement = statement.where(event.c.signing_id.in_(signings))
+        own = select(personal.c.event_id).where(personal.c.signer_mac == mac)
+        statement = statement.where(or_(event.c.id.in_(own), event.c.signing_id.in_(signings)))
     async with database.write() as work:
         await record(
             work,

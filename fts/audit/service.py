@@ -54,7 +54,11 @@ async def record(
     """Write an event in the transaction of what it records; where it cannot be written, nothing happens.
 
     `data` stays ten years in the clear: identifiers, digests, codes, counts and times, never what a person wrote.
+
+    Raises:
+        ValueError: something is no text that can be hashed (a lone surrogate).
     """
+    canonical([kind, actor.reference, client_id, document_id, signing_id, data])
     about = {"address": actor.address, "name": actor.name, "signer": signer_number}
     persons = {name: value for name, value in about.items() if value is not None}
     packed = secrets.token_bytes(_SALT_BYTES) + canonical(persons) if persons else None

@@ -6,10 +6,12 @@ and the tokens before it. Exit status: 0 everything is as it was written, 1 not.
 """
 # ruff: noqa: T201
 
+import calendar
 import hashlib
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +80,7 @@ def verify_token(folder: Path, path: Path, covers: bytes) -> str:
     shown = ["openssl", "ts", "-reply", "-token_in", "-in", str(path), "-token_out", "-text"]
     text = subprocess.run(shown, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True).stdout.decode()
     moment = next(line.partition(": ")[2] for line in text.splitlines() if line.startswith("Time stamp: "))
-    seconds = subprocess.run(["date", "-d", moment, "+%s"], stdout=subprocess.PIPE, check=True).stdout.decode().strip()
+    seconds = str(calendar.timegm(time.strptime(moment.partition(".")[0].replace(" GMT", ""), "%b %d %H:%M:%S %Y")))
     done = subprocess.run([*command, "-attime", seconds], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
     check(done.returncode == 0 and b"Verification: OK" in done.stdout, done.stdout.decode(errors="replace"))
     return moment

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from cryptography import x509
-from sqlalchemy import Row, exists, select
+from sqlalchemy import Row, Select, and_, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fts.audit.chain import FIRST, event_hash, link, plain_event
@@ -29,7 +29,13 @@ _BATCH: Final = 2000
 _UNCHAINED: Final = timedelta(seconds=10)
 """Age at which an event must be in the chain."""
 _UNANCHORED: Final = timedelta(minutes=10)
-"""Age at which a checkpoint must have its token."""
+"""Age at which a link must have its checkpoint, and a checkpoint its token."""
+_SKEW: Final = timedelta(minutes=1)
+"""Between our clock and an authority's."""
+_WINDOW: Final = 100_000
+"""Ids that one search for events outside the chain covers."""
+_UNREADABLE: Final = (ValueError, TypeError, OverflowError, AttributeError)
+"""What a row raises whose values are not of their types."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +117,7 @@ class _Walk:
             _BadError: at the first bad record.
         """
         points = _checkpoints(connection)
-        point, tree = await anext(points, None), None
+        point, tree, bare = await anext(points, None), None, None
         seq, previous, last_event_id = 0, FIRST, 0
         async for row in _links(connection):
             if row.seq != seq + 1:
@@ -119,6 +125,7 @@ class _Walk:
             seq, previous = row.seq, self._link(row, previous)
             last_event_id = row.event_id
             if point is None:
+                bare = bare or row
                 continue
             if tree is None:
                 self._begins(point, seq)
@@ -131,7 +138,21 @@ class _Walk:
         if point is not None:
             what = f"the chain ends at {seq}; the checkpoint {point.number} covers up to {point.last_seq}"
             raise _BadError(Bad(what, seq + 1, checkpoint=point.number))
+        await self._left_over(connection, seq)
+        if bare is not None and self._now - bare.at > _UNANCHORED:
+            raise _BadError(Bad(f"no checkpoint covers the link {bare.seq}", bare.seq, bare.event_id))
         await self._unchained(connection)
+
+    async def _left_over(self, connection: AsyncConnection, seq: int) -> None:
+        """Find rows that no walk meets: links with a number twice or below 1, timestamps whose checkpoint is gone."""
+        count = await connection.scalar(select(func.count()).select_from(chain).where(chain.c.seq <= seq))
+        if count != seq:
+            raise _BadError(Bad(f"there are {count} links with numbers up to {seq}"))
+        orphan = select(func.min(checkpoint_token.c.number)).where(
+            ~exists().where(checkpoint.c.number == checkpoint_token.c.number)
+        )
+        if (number := await connection.scalar(orphan)) is not None:
+            raise _BadError(Bad(f"the checkpoint {number} is missing; its timestamp is there", checkpoint=number))
 
     def compare(self, kept: Checkpoint) -> None:
         """Find a checkpoint that was kept elsewhere.
@@ -153,7 +174,11 @@ class _Walk:
         if header[0] is None:
             raise _BadError(Bad(f"the event {event_id} was deleted", seq, event_id))
         of = plain_event(header)
-        if link(seq, previous, event_hash(of)) != stored:
+        try:
+            expected = link(seq, previous, event_hash(of))
+        except _UNREADABLE:
+            expected = b""
+        if expected != stored:
             raise _BadError(Bad(f"the event {event_id}, or its link {seq}, was changed or moved", seq, event_id))
         if of.personal_sha256 is None and sealed is not None:
             raise _BadError(Bad(f"a personal part was added to the event {event_id}", seq, event_id))
@@ -197,6 +222,7 @@ class _Walk:
 
     async def _tokens(self, connection: AsyncConnection, point: Checkpoint) -> None:
         table, earlier, newest = checkpoint_token, list[bytes](), None
+        after = point.at - _SKEW
         statement = select(table.c.covers, table.c.algorithm, table.c.token).where(table.c.number == point.number)
         for row in await connection.execute(statement.order_by(table.c.id)):
             try:
@@ -204,12 +230,14 @@ class _Walk:
                 expected = imprint(point.digest, earlier, DigestAlgorithm(row.algorithm))
                 if not row.covers == token.imprint == expected:
                     raise ValueError("it is over something else")
+                if token.gen_time < after:
+                    raise ValueError("it is older than what it covers")
                 self._anchors.path(token.tsu_certificate, token.certificates, token.gen_time)
-            except (TimestampError, PathError, ValueError) as error:
+            except (TimestampError, PathError, *_UNREADABLE) as error:
                 what = f"a timestamp of the checkpoint {point.number} is not valid: {error}"
                 raise _BadError(Bad(what, point.first_seq, checkpoint=point.number)) from error
             earlier.append(row.token)
-            newest = token.gen_time
+            newest = after = token.gen_time
         if newest is None and self._now - point.at > _UNANCHORED:
             what = f"the checkpoint {point.number} has no timestamp"
             raise _BadError(Bad(what, point.first_seq, checkpoint=point.number))
@@ -220,12 +248,20 @@ class _Walk:
         )
 
     async def _unchained(self, connection: AsyncConnection) -> None:
-        missing = ~exists().where(chain.c.event_id == event.c.id)
-        for row in await connection.execute(select(event.c.id, event.c.at).where(missing).order_by(event.c.id)):
-            if self._now - row.at > _UNCHAINED:
-                what = f"the event {row.id} is not in the chain: it was inserted past it, or the sequencer stands still"
-                raise _BadError(Bad(what, event_id=row.id))
-            self.verdict = replace(self.verdict, waiting=self.verdict.waiting + 1)
+        """Find events outside the chain; one that is dated in the future does not wait for its turn."""
+        first, last = (await connection.execute(select(func.min(event.c.id), func.max(event.c.id)))).one()
+        overdue = or_(event.c.at < self._now - _UNCHAINED, event.c.at > self._now + _SKEW)
+        for low in range(first or 0, (last or 0) + 1, _WINDOW):
+            high = low + _WINDOW
+            chained = and_(chain.c.event_id == event.c.id, chain.c.event_id >= low, chain.c.event_id < high)
+            outside = select(func.count(), func.min(event.c.id).filter(overdue)).where(
+                event.c.id >= low, event.c.id < high, ~exists().where(chained)
+            )
+            waiting, found = (await connection.execute(outside)).one()
+            if found is not None:
+                what = f"the event {found} is not in the chain: it was inserted past it, or the sequencer stands still"
+                raise _BadError(Bad(what, event_id=found))
+            self.verdict = replace(self.verdict, waiting=self.verdict.waiting + waiting)
 
 
 async def _links(connection: AsyncConnection) -> AsyncIterator[Row[Any]]:
@@ -233,24 +269,49 @@ async def _links(connection: AsyncConnection) -> AsyncIterator[Row[Any]]:
         personal, personal.c.event_id == chain.c.event_id
     )
     columns = (*event.c, personal.c.sealed, chain.c.seq, chain.c.event_id, chain.c.hash)
-    last = -1
+    statement = select(*columns).select_from(joined).order_by(chain.c.seq)
+    last: int | None = None
     while True:
-        statement = select(*columns).select_from(joined).where(chain.c.seq > last).order_by(chain.c.seq).limit(_BATCH)
-        rows = (await connection.execute(statement)).all()
+        rest = statement if last is None else statement.where(chain.c.seq > last)
+        try:
+            rows = await _readable(connection, rest)
+        except _UNREADABLE as error:
+            seq = (last or 0) + 1
+            raise _BadError(Bad(f"the event of the link {seq}, or the link, was changed: {error}", seq)) from error
+        if not rows:
+            return
         for row in rows:
             yield row
-        if len(rows) < _BATCH:
-            return
         last = rows[-1].seq
 
 
 async def _checkpoints(connection: AsyncConnection) -> AsyncIterator[Checkpoint]:
-    last = -1
+    statement = select(checkpoint).order_by(checkpoint.c.number)
+    last: int | None = None
     while True:
-        statement = select(checkpoint).where(checkpoint.c.number > last).order_by(checkpoint.c.number).limit(_BATCH)
-        rows = (await connection.execute(statement)).all()
+        rest = statement if last is None else statement.where(checkpoint.c.number > last)
+        try:
+            rows = await _readable(connection, rest)
+        except _UNREADABLE as error:
+            number = (last or 0) + 1
+            raise _BadError(Bad(f"the checkpoint {number} was changed: {error}", checkpoint=number)) from error
+        if not rows:
+            return
         for row in rows:
             yield Checkpoint.of(row)
-        if len(rows) < _BATCH:
-            return
         last = rows[-1].number
+
+
+async def _readable(connection: AsyncConnection, statement: Select[Any]) -> Sequence[Row[Any]]:
+    """Return the next rows; fewer where one of them has values of other types, whose turn comes at the beginning."""
+    limit = _BATCH
+    while True:
+        result = await connection.execute(statement.limit(limit))
+        try:
+            rows: Sequence[Row[Any]] = result.all()
+        except _UNREADABLE:
+            if limit == 1:
+                raise
+            limit //= 2
+        else:
+            return rows

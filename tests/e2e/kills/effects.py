@@ -73,7 +73,7 @@ def _check_data(errand: Errand, signing: dict[str, Any], data: dict[str, dict[st
 
 def _check_rows(errand: Errand) -> None:
     [document] = rows(errand.gateway, "SELECT * FROM document WHERE id = ?", errand.document_id)
-    assert (document["state"], document["repair"] in (None, "null")) == ("ready", True)
+    assert (document["state"], document["effective_object"]) == ("ready", document["object"])
     found = rows(errand.gateway, "SELECT * FROM signing WHERE document_id = ?", errand.document_id)
     assert [row["id"] for row in found] == [errand.id], "the order was taken once"
     assert found[0]["prepared_object"] is None

@@ -16,7 +16,7 @@ import httpx
 from tests.e2e.kills.errand import Errand
 from tests.support.gateway import Gateway, Process
 
-Victim = Literal["web", "worker"]
+Victim = Literal["web", "worker", "sequencer"]
 Look = Callable[[Errand], bool]
 
 _WATCH_SECONDS: Final = 20.0
@@ -43,7 +43,8 @@ class Striker:
                 list(starters.map(Process.start, processes))
 
     def _process(self, victim: Victim) -> Process:
-        return self.gateway.web if victim == "web" else self.gateway.worker
+        process: Process = getattr(self.gateway, victim)
+        return process
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 FTS-SIG-1, FTS-SIG-3, FTS-AUD-1, FTS-GDPR-1. `FTS_KILL_ROUNDS` and `FTS_KILL_SEED` make longer and other runs.
 """
 
+import json
 import os
 import random
 import signal
@@ -62,7 +63,13 @@ AIMS: Final = (
 )
 ROUNDS: Final = max(int(os.environ.get("FTS_KILL_ROUNDS", "30")) - len(AIMS), 0)
 SEED: Final = int(os.environ.get("FTS_KILL_SEED", "4711"))
-VICTIMS: Final[tuple[tuple[Victim, ...], ...]] = (("web",), ("worker",), ("web", "worker"))
+VICTIMS: Final[tuple[tuple[Victim, ...], ...]] = (
+    ("web",),
+    ("worker",),
+    ("web", "worker"),
+    ("sequencer", "worker"),
+    ("web", "worker", "sequencer"),
+)
 SLOW: Final = Fault("slow", delay=0.25)
 SLOWER: Final = Fault("slow", delay=1.2)
 FLOW_SECONDS: Final = 0.6
@@ -195,6 +202,18 @@ def test_nothing_is_left(striker: Striker) -> None:
     with closing(sqlite3.connect(gateway.directory / "data" / "fts.sqlite3")) as database:
         assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert database.execute("PRAGMA foreign_key_check").fetchall() == []
+
+
+def test_the_trail_is_whole(striker: Striker) -> None:
+    """After all kills: every record is chained, and the walk finds no fault (FTS-AUD-2; case L-2)."""
+    gateway = striker.gateway
+    until(lambda: rows(gateway, "SELECT id FROM event WHERE id NOT IN (SELECT event_id FROM chain)") == [])
+    gateway.sequencer.stop()
+    gateway.sequencer.start()
+    until(lambda: rows(gateway, "SELECT number FROM checkpoint_token") != [])
+    found = json.loads(gateway.command("audit", "verify", "--json"))
+    assert found["ok"], found
+    assert found["events"] > len(done) * 6
 
 
 @cache

@@ -7,6 +7,7 @@ import asyncio
 import multiprocessing
 import random
 import time
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -16,7 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
+from fts.audit.models import event
 from fts.clients.definition import load_folder
 from fts.clients.management import apply, plan
 from fts.configuration import load
@@ -172,7 +175,21 @@ def test_five_days(house: House) -> None:
     with_services(house, lambda services: check_the_disk(services, house))
     objects, keys = stored(house.data)
     assert (objects, keys) == (set(), set()), "nothing is left of ten thousand documents"
+    with_services(house, lambda services: check_the_records(services, house))
     print(f"{len(house.taken)} documents, {house.kills} kills")
+
+
+async def check_the_records(services: Services, house: House) -> None:
+    """Effects and records agree: each document was uploaded, expired and destroyed once, and the trail says so once."""
+    told: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    async with services.database.read() as connection:
+        columns = (event.c.client_id, event.c.document_id, event.c.kind)
+        for client_id, document_id, kind in await connection.execute(select(*columns)):
+            if document_id is not None:
+                told[client_id, document_id][kind] += 1
+    once = {"document.uploaded": 1, "document.expired": 1, "document.destroyed": 1}
+    assert [name for name, kinds in told.items() if kinds != once] == []
+    assert set(house.taken) <= set(told), "what was taken in is recorded"
 
 
 async def check_the_disk(services: Services, house: House) -> None:

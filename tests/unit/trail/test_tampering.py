@@ -204,7 +204,7 @@ def test_what_is_not_chained_yet_is_no_fault_at_first(trail: Trail) -> None:
     bad = trail.verify().first_bad
     assert bad is not None
     assert bad.event_id == EVENTS + 1, "an hour later it is"
-    trail.chain()
+    trail.checkpoint()
     assert trail.verify().ok
 
 
@@ -219,3 +219,41 @@ def test_the_database_refuses_by_itself(trail: Trail, table: str, statement: str
 
     with pytest.raises(IntegrityError, match="insert-only"):
         trail.run(work)
+
+
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [
+        ("UPDATE event SET data = 'garbage' WHERE id = 5", 5),
+        ("UPDATE event SET at = 'garbage' WHERE id = 5", 5),
+        ("UPDATE event SET at = 9000000000000000000 WHERE id = 5", 5),
+        ("UPDATE event SET kind = x'ff' WHERE id = 5", 5),
+        ("UPDATE event SET personal_sha256 = 'x' WHERE id = 2", 2),
+        ("INSERT INTO chain SELECT -5, 77, hash FROM chain WHERE seq = 3", 1),
+        ("UPDATE checkpoint SET at = 'garbage' WHERE number = 1", None),
+    ],
+)
+def test_values_of_other_types_are_named_too(trail: Trail, change: str, place: int | None) -> None:
+    trail.tamper(change)
+    bad = trail.verify().first_bad
+    assert bad is not None
+    assert bad.seq == place
+
+
+def test_an_event_dated_in_the_future_does_not_wait(trail: Trail) -> None:
+    trail.tamper("INSERT INTO event SELECT 99, at + 86400000000, kind, actor, reference, client_id, document_id, "
+                 "signing_id, data, personal_sha256 FROM event WHERE id = 3")  # fmt: skip
+    bad = trail.verify().first_bad
+    assert bad is not None
+    assert bad.event_id == 99
+
+
+def test_checkpoints_that_are_gone_are_missed(trail: Trail) -> None:
+    trail.tamper("PRAGMA foreign_keys = OFF", "DELETE FROM checkpoint WHERE number = 2")
+    bad = trail.verify().first_bad
+    assert bad is not None
+    assert bad.checkpoint == 2
+    trail.tamper("DELETE FROM checkpoint", "DELETE FROM checkpoint_token")
+    bad = trail.verify().first_bad
+    assert bad is not None
+    assert bad.seq == 1, "old links without a checkpoint"
