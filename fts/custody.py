@@ -1,8 +1,9 @@
 """The wiring of objects and keys, and the small values of a row that are kept under a document's key."""
 
 import json
+import logging
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -15,6 +16,10 @@ from storage.keys import FileKeyStore
 from storage.ports import ObjectStore
 from storage.s3 import S3Credentials, S3Endpoint, S3Store
 from storage.vault import Vault
+
+_PROBED: Final = "fts-check"
+"""The bucket of our own that is tried."""
+_LOG: Final = logging.getLogger("fts.custody")
 
 
 class KeyringMaster:
@@ -43,6 +48,21 @@ def vault_of(configuration: Configuration, keyring: Keyring) -> Vault:
     """
     keys = FileKeyStore(configuration.key_store or configuration.data / "keys")
     return Vault(_objects(configuration), keys, KeyringMaster(keyring))
+
+
+async def probe(configuration: Configuration, vault: Vault) -> None:
+    """Try what the object store really enforces, and say what it does not.
+
+    Raises:
+        RefusalError: STORE_UNFIT, in PROD.
+        StorageError: the store does not work.
+    """
+    missing = [found for found in await vault.objects.probe(_PROBED) if not found.holds]
+    for found in missing:
+        _LOG.error("the object store does not do this: %s (%s)", found.property, found.detail)
+    if missing and configuration.environment == "PROD":
+        message = f"the object store does not do this: {missing[0].property} ({missing[0].detail})"
+        raise RefusalError("STORE_UNFIT", message, "Set up the store so that it does.")
 
 
 def seal_members(key: DocumentKey, members: dict[str, Any], context: str) -> bytes:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from fts.configuration import Configuration
+from fts.custody import probe
 from fts.documents import tasks as documents
 from fts.incidents import tasks as incidents
 from fts.jobs.queue import Queue
@@ -41,6 +42,7 @@ async def work(configuration: Configuration) -> None:
     slots: dict[Queue, int] = {"citizen": size, "intake": size, "outbound": _DELIVERIES}
     processes_of_all = DocumentProcesses(configuration.engine_settings(), 2 * size)
     async with wired(configuration, "worker") as services, processes_of_all as processes:
+        await probe(configuration, services.vault)
         worker = Worker(services, processes, TASKS)
         running = [asyncio.create_task(worker.run(slots)), asyncio.create_task(keep_up(services))]
         print("worker ready", flush=True)  # noqa: T201 - what a supervisor waits for

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from minio import Minio
-from tests.support.seaweed import Seaweed, seaweed
 
 from storage.envelope import DocumentKey
 from storage.files import FileStore
@@ -25,6 +24,7 @@ from storage.ports import ObjectStore
 from storage.s3 import S3Endpoint, S3Store
 from storage.vault import Vault
 from tests.support.gateway import Gateway, named
+from tests.support.seaweed import Seaweed, seaweed
 
 _MB = 1 << 20
 _CHUNK = 1 << 18
