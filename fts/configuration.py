@@ -137,7 +137,9 @@ class Configuration(BaseModel):
         return self
 
     def _check_production(self) -> None:
-        """Refuse what the requirements refuse in PROD (FTS-GDPR-7, FTS-SEC-1, FTS-SEC-3)."""
+        """Refuse what the requirements refuse in PROD (FTS-GDPR-1, FTS-GDPR-7, FTS-SEC-1, FTS-SEC-3)."""
+        if self.key_store is None or self.key_store.is_relative_to(self.data):
+            raise ValueError("key_store: lies outside data in PROD, and is in no backup (FTS-GDPR-1)")
         places = {self.place, self.objects.place if self.objects else self.place}
         if not places <= EEA:
             raise ValueError("place: data stays in the EEA (FTS-GDPR-7)")

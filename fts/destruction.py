@@ -7,7 +7,7 @@ the event that says so. What a crash interrupts is carried on by the next round,
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -21,7 +21,9 @@ from fts.problems import ProblemError
 from fts.services import Services
 from fts.signings import store
 from fts.signings.states import BEFORE_THE_VALUE, State
-from fts.signings.store import move
+from fts.signings.store import StaleError, move
+
+_TRIALS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,15 +115,19 @@ async def destroy(
     """Order the destruction of a document and carry it out at once.
 
     Raises:
-        ProblemError: DOCUMENT_IN_USE.
-        StaleError: a signing was moved in the meantime.
+        ProblemError: DOCUMENT_IN_USE, also where its signings are moved again and again.
         StorageError: it was ordered, and is carried out as soon as the store works.
     """
-    async with services.database.write() as work:
-        ordered = await order(work, client_id, document_id, actor, event, even_in_use=even_in_use)
-    if ordered is not None:
-        await carry_out(services, ordered)
-    return ordered
+    for _ in range(_TRIALS):
+        try:
+            async with services.database.write() as work:
+                ordered = await order(work, client_id, document_id, actor, event, even_in_use=even_in_use)
+        except StaleError:
+            continue
+        if ordered is not None:
+            await carry_out(services, ordered)
+        return ordered
+    raise ProblemError("DOCUMENT_IN_USE", "its signings are moved by others again and again")
 
 
 async def delete_document(services: Services, client_id: str, actor: Actor, document_id: str) -> None:

@@ -20,6 +20,7 @@ from fts.documents.models import document as document_table
 from fts.documents.models import preview as preview_table
 from fts.incidents.service import Finding, close_quiet, note
 from fts.jobs.queue import forget_finished
+from fts.problems import ProblemError
 from fts.services import Services, clear_spool
 from fts.signings import store
 from fts.signings.models import signing as signing_table
@@ -83,7 +84,7 @@ async def _destroy(services: Services) -> None:
             try:
                 await destroy(services, client_id, document_id, Actor.system(), "document.expired", even_in_use=True)
                 done += 1
-            except StaleError:
+            except ProblemError:
                 continue
             except StorageError:
                 _LOG.exception("%s/%s is ordered to be destroyed; the store failed", client_id, document_id)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, func, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import SQLAlchemyError
@@ -44,6 +44,8 @@ QUIET: Final = timedelta(minutes=30)
 """An incident has ended when nothing came for this time."""
 _GATHER_SECONDS: Final = 5.0
 _MOST_KEYS: Final = 10_000
+_MOST_OPEN: Final = 20
+"""Incidents of one kind about one client that go on at a time, each with an address of its own."""
 _MANY: Final = "many addresses"
 _BATCH: Final = 200
 _LOG: Final = logging.getLogger("fts.incidents")
@@ -88,10 +90,10 @@ async def note(work: Work, finding: Finding) -> None:
         concerned=finding.concerned,
         count=finding.count,
     )
-    key = work.keyring.mac("incident", f"{finding.kind}|{finding.client_id}|{finding.actor.address}")
+    address, key = await _place(work, finding)
     insert = sqlite_insert if work.connection.dialect.name == "sqlite" else postgresql_insert
     incident_id = secrets.token_hex(8)
-    about = json.dumps({"address": finding.actor.address, "concerned": finding.concerned}).encode()
+    about = json.dumps({"address": address, "concerned": finding.concerned}).encode()
     row = (
         await work.connection.execute(
             insert(table)
@@ -117,6 +119,21 @@ async def note(work: Work, finding: Finding) -> None:
         await _report(work, row.id, finding.client_id, "opened")
     elif len(str(row.total)) > len(str(before)):
         await _report(work, row.id, finding.client_id, "grown")
+
+
+async def _place(work: Work, finding: Finding) -> tuple[str | None, bytes]:
+    """Return the address and the key of a finding's incident: where many addresses try the same, they are one."""
+
+    def key_of(address: str | None) -> bytes:
+        return work.keyring.mac("incident", f"{finding.kind}|{finding.client_id}|{address}")
+
+    address, key = finding.actor.address, key_of(finding.actor.address)
+    if (await work.connection.execute(select(table.c.id).where(table.c.open_mac == key))).one_or_none() is None:
+        alike = (table.c.kind == finding.kind, table.c.client_id.is_not_distinct_from(finding.client_id))
+        going_on = select(func.count()).select_from(table).where(*alike, table.c.open_mac.is_not(None))
+        if (await work.connection.execute(going_on)).scalar_one() >= _MOST_OPEN:
+            return _MANY, key_of(_MANY)
+    return address, key
 
 
 async def close_quiet(database: Database, clock: Clock) -> None:

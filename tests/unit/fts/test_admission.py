@@ -20,6 +20,7 @@ from tests.support.embedded import HERE, OPERATOR, Embedded, HandClock, code, em
 
 PRODUCTION: dict[str, Any] = {
     "environment": "PROD",
+    "key_store": "keys",
     "mail": {"host": "127.0.0.1", "port": 1, "sender": "fts@gateway.example", "operators": ["duty@gateway.example"]},
 }
 NETWORKS = ["203.0.113.0/24", "2001:db8:7::/48"]
@@ -27,6 +28,9 @@ Case = Callable[[Embedded], Awaitable[None]]
 
 
 def run(tmp_path: Path, case: Case, **configuration: Any) -> None:
+    if "key_store" in configuration:
+        configuration = configuration | {"key_store": tmp_path / "keys"}
+
     async def work() -> None:
         async with embedded(tmp_path, HandClock(), **configuration) as gateway:
             await case(gateway)

@@ -207,4 +207,4 @@ def test_production_asks_for_networks(tmp_path: Path) -> None:
         with pytest.raises(RefusalError, match="FTS-ENV-4"):
             await plan(gateway.services, load_folder(gateway.clients))
 
-    run(tmp_path, case, environment="PROD", mail=mail)
+    run(tmp_path, case, environment="PROD", mail=mail, key_store=tmp_path / "keys")

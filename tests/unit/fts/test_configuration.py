@@ -19,6 +19,7 @@ tsa_url = "https://tsa.example/"
 """
 
 
+KEYS = 'key_store = "../keys"\n'
 MAIL = """
 [mail]
 host = "mail.example"
@@ -51,12 +52,14 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     ("change", "fault"),
     [
         ({"environment": "PROD", "more": 'card_agent = "http://127.0.0.1:1"'}, "demo card is refused in PROD"),
-        ({"environment": "PROD", "url": "http://localhost:8080", "more": MAIL}, "https://"),
-        ({"environment": "PROD"}, "FTS-GDPR-6"),
-        ({"environment": "PROD", "more": MAIL + "starttls = false"}, "FTS-GDPR-6"),
-        ({"environment": "PROD", "more": 'place = "US"' + MAIL}, "FTS-GDPR-7"),
-        ({"environment": "PROD", "more": S3.format(place="US", secure="true") + MAIL}, "FTS-GDPR-7"),
-        ({"environment": "PROD", "more": S3.format(place="BE", secure="false") + MAIL}, "FTS-SEC-3"),
+        ({"environment": "PROD", "url": "http://localhost:8080", "more": KEYS + MAIL}, "https://"),
+        ({"environment": "PROD", "more": MAIL}, "FTS-GDPR-1"),
+        ({"environment": "PROD", "more": 'key_store = "data/keys"' + MAIL}, "FTS-GDPR-1"),
+        ({"environment": "PROD", "more": KEYS}, "FTS-GDPR-6"),
+        ({"environment": "PROD", "more": KEYS + MAIL + "starttls = false"}, "FTS-GDPR-6"),
+        ({"environment": "PROD", "more": KEYS + 'place = "US"' + MAIL}, "FTS-GDPR-7"),
+        ({"environment": "PROD", "more": KEYS + S3.format(place="US", secure="true") + MAIL}, "FTS-GDPR-7"),
+        ({"environment": "PROD", "more": KEYS + S3.format(place="BE", secure="false") + MAIL}, "FTS-SEC-3"),
         ({"url": "http://sign.example"}, "https://"),
         ({"url": "http://localhost.evil.example"}, "https://"),
         ({"url": "https://sign.example/"}, "slash"),

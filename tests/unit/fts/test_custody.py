@@ -19,6 +19,7 @@ MAIL = {"host": "mail.example", "sender": "fts@gateway.example", "operators": ["
 
 def configured(directory: Path, **more: Any) -> Configuration:
     values = {
+        "key_store": directory.parent / f"{directory.name}-keys",
         "environment": "TA", "operator": "Test", "public_url": "https://x.example", "data": directory,
         "master_key": directory / "k", "trust_anchors": directory / "t", "tsa_url": "http://127.0.0.1:1/", "mail": MAIL,
     }  # fmt: skip

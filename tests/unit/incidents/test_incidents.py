@@ -281,6 +281,22 @@ def test_two_nodes_have_one_incident(tmp_path: Path) -> None:
     run(tmp_path, case)
 
 
+def test_many_addresses_that_try_the_same_are_one_incident(tmp_path: Path) -> None:
+    """A scan from everywhere is no flood of mails; each attempt is recorded with its address all the same."""
+
+    async def case(gateway: Embedded, _clock: HandClock) -> None:
+        for number in range(60):
+            await noted(gateway, finding(None, f"198.51.100.{number}"))
+        async with gateway.services.database.read() as connection:
+            rows = (await connection.execute(select(table))).all()
+        incidents = [service.incident_of(row, gateway.services.keyring) for row in rows]
+        assert len(incidents) == 21
+        assert max(incidents, key=lambda one: one.count).address == "many addresses"
+        assert sum(one.count for one in incidents) == (await kinds(gateway))["security.login_refused"] == 60
+
+    run(tmp_path, case)
+
+
 def test_nothing_that_came_in_becomes_a_header(tmp_path: Path) -> None:
     async def case(gateway: Embedded, _clock: HandClock) -> None:
         await noted(gateway, finding(None, "1.2.3.4\r\nBcc: x@evil.example", concerned="GET\r\n\r\nhello"))
