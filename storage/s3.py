@@ -188,6 +188,8 @@ class S3Store:
         others = {each: self._credentials(each) for each in [*(self._known() if self._known else ()), CHECK_BUCKET]}
         other = next(((name, found) for name, found in others.items() if found != own), None)
         with failures(f"the bucket {bucket} cannot be probed"):
+            if not self._client(bucket).bucket_exists(bucket_name=self._s3_bucket(bucket)):
+                self._make(bucket)
             return Probe(self._endpoint, self._s3_bucket(bucket), own, other).findings()
 
     def _buckets(self) -> list[str]:

@@ -6,6 +6,7 @@ objects moved by the bare S3 client.
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 import time
@@ -51,7 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.json:
         found = {"audited": vars(load), "chains": [vars(c) for c in chains], "transfers": [vars(m) for m in moved]}
         options.json.write_text(json.dumps(found, indent=2))
-    print(machine.line())
+    print(f"{os.cpu_count()} cores, of which processes outside the benchmark kept {machine.others():.2f} busy.")
     print(f"\naudited requests: {load.per_second:.0f}/s over {load.connections} connections, one web process;")
     print(f"  p50 {load.p50_ms:.1f} ms, p95 {load.p95_ms:.1f} ms; {load.requests} requests, {load.events} events\n")
     return _show(chains, moved) if options.strict else _show(chains, moved) * 0
