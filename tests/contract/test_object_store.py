@@ -219,7 +219,8 @@ def test_old_versions_are_deleted_too(server: Seaweed, tmp_path: Path) -> None:
         assert await names(store, KEPT) == []
         assert list(client.list_objects(bucket_name=KEPT, recursive=True, include_version=True)) == []
         held = {found.property: found.holds for found in await store.probe(KEPT)}
-        assert held["keeps no old versions"] is False
+        assert held["what is deleted is gone"], held
+        assert await names(store, KEPT) == []
 
     asyncio.run(work())
 

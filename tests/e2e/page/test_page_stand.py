@@ -118,6 +118,10 @@ def test_every_result_of_the_card_is_said(opened: Open, stand: Stand, result: st
     page.click("#sign")
     expect(page.locator("#message")).to_contain_text(said)
     expect(page.locator("#sign")).to_be_focused()
+    for _ in range(100):
+        if stand.posted("card-problem"):
+            break
+        page.wait_for_timeout(20)
     assert stand.posted("card-problem") == [{"result": result}]
     page.evaluate("() => { window.signing = () => Promise.resolve({ result: 'OK', signature: 'AAAA' }); }")
     page.click("#sign")

@@ -63,7 +63,7 @@ async def links(database: Database) -> list[tuple[int, int]]:
         return [(row.seq, row.event_id) for row in found]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
     with postgres(tmp_path_factory.mktemp("postgres")) as running:
         yield running
