@@ -97,10 +97,11 @@ class FileStore:
             with self._folder(bucket) as folder:
                 temporary = f".{secrets.token_hex(8)}"
                 try:
-                    with _opened(temporary, "xb", folder) as output:
-                        shutil.copyfileobj(octets, output, _CHUNK)
-                        output.flush()
-                        os.fsync(output.fileno())
+                    if not _linked(octets, source, temporary, folder):
+                        with _opened(temporary, "xb", folder) as output:
+                            shutil.copyfileobj(octets, output, _CHUNK)
+                            output.flush()
+                            os.fsync(output.fileno())
                     os.rename(temporary, file, src_dir_fd=folder, dst_dir_fd=folder)
                 except BaseException:
                     _unlink(temporary, folder)
@@ -232,6 +233,17 @@ def _opened(file: str, mode: str, folder: int) -> BinaryIO:
 
     opened: BinaryIO = open(file, mode, opener=opener)  # type: ignore[assignment]  # noqa: SIM115
     return opened
+
+
+def _linked(octets: BinaryIO, source: Path, file: str, folder: int) -> bool:
+    """Give the source a second name, which costs no copy; False where the file systems are not the same."""
+    try:
+        os.link(source, file, dst_dir_fd=folder, follow_symlinks=False)
+    except OSError:
+        return False
+    os.fchmod(octets.fileno(), 0o600)
+    os.fsync(octets.fileno())
+    return True
 
 
 def _unlink(file: str, folder: int) -> None:

@@ -38,7 +38,9 @@ class ObjectStore(Protocol):
     """Objects are written once, whole, under `bucket/name`, and never changed."""
 
     async def put(self, name: str, source: Path) -> None:
-        """Store the file `source` under `name`, durably, and leave the file as it is; the bucket is made if missing.
+        """Store the file `source` under `name`, durably; the bucket is made if missing.
+
+        The file stays, but must not be changed afterwards: the store may keep it under a second name.
 
         Raises:
             StorageError: it could not be stored; nothing is visible under the name.

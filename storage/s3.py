@@ -30,7 +30,9 @@ _BUCKET: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _BUCKET_LENGTHS: Final = range(3, 64)
 _OBJECT: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _PART: Final = 5 << 20
-"""Octets of a part, the least that S3 takes; two are in memory at a time."""
+"""Octets of a part, the least that S3 takes."""
+_PARALLEL: Final = 3
+"""Parts that are sent at a time."""
 _BUFFER: Final = 1 << 18
 _PAGE: Final = 1000
 
@@ -137,7 +139,7 @@ class S3Store:
                 object_name=key,
                 file_path=str(source),
                 part_size=_PART,
-                num_parallel_uploads=1,
+                num_parallel_uploads=_PARALLEL,
             )
             if not result.etag:
                 raise ValueError("the server does not say what it stored")
