@@ -6,14 +6,15 @@ cd "$(dirname "$0")/.."
 
 group=${1:?"usage: deploy/setup.sh runtime|dev"}
 case $group in
-  runtime) packages=(softhsm2) ;;
-  dev) packages=(softhsm2 qpdf openssl maven openjdk-17-jdk-headless chromium fonts-dejavu-core) ;;
+  runtime) packages=(softhsm2 libxml2) ;;
+  dev) packages=(softhsm2 libxml2 qpdf openssl maven openjdk-17-jdk-headless chromium fonts-dejavu-core xmlsec1 wrk) ;;
   *) echo "unknown group: $group (runtime or dev)" >&2; exit 2 ;;
 esac
 
 installed() {
   case $1 in
     softhsm2) [ -e /usr/lib/softhsm/libsofthsm2.so ] && command -v softhsm2-util ;;
+    libxml2) ldconfig -p | grep 'libxml2\.so\.2 ' ;;
     maven) command -v mvn ;;
     openjdk-17-jdk-headless) command -v javac ;;
     fonts-dejavu-core) [ -e /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf ] ;;
