@@ -22,6 +22,7 @@ from fts.gateway_cli import gateway
 from fts.settings import Settings
 from fts.signing_job import Signed, SigningOrder, check_destination
 from fts.terminal import check_terminal, printable
+from fts.timestamps.commands import timestamp
 from fts.trust_files import load_trust_files
 from fts.verify_json import Json
 from fts.verify_view import show, utc
@@ -54,6 +55,7 @@ class ProfileName(StrEnum):
 
 
 application.add_typer(gateway)
+application.add_typer(timestamp, name="timestamp")
 
 Module = Annotated[Path, typer.Option("--module", help="PKCS#11 module of the card (a shared library).")]
 Token = Annotated[str | None, typer.Option("--token", help="Label of the token, where several cards are present.")]

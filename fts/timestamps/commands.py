@@ -1,0 +1,10 @@
+"""`fts timestamp`: what can be done with RFC 3161 tokens on the command line."""
+
+import typer
+
+timestamp = typer.Typer(help="Timestamps (RFC 3161).", no_args_is_help=True)
+
+
+@timestamp.callback()
+def timestamp_group() -> None:
+    """Timestamps (RFC 3161)."""
