@@ -52,6 +52,16 @@ class Limits:
     """Most pages that the second reader renders before and after."""
     compared_pixels: int = 120_000
     """Pixels of one rendered page in that comparison."""
+    xml_bytes: int = 64 * 1024 * 1024
+    """Largest XML document, in octets: its tree takes about 20 times as much."""
+    xml_depth: int = 200
+    """Deepest nesting of elements."""
+    xml_elements: int = 1_000_000
+    """Most elements of an XML document."""
+    xml_attributes: int = 256
+    """Most attributes, and most namespace declarations, of one element."""
+    xml_references: int = 1_000
+    """Most references of one signature, those of its manifests included."""
     preview_dpi: int = 110
     """Resolution of a page that is shown, in pixels per inch."""
     preview_side: int = 2000

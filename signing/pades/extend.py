@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import BinaryIO
 
-from signing.pades.archive import append_archive_timestamp, authority_path
+from signing.pades.archive import append_archive_timestamp
 from signing.pades.coverage import CoverageError, read_coverage
 from signing.pades.objects import entry
 from signing.pades.source import READ_ERRORS, PdfSource, SignatureField, chunks
 from signing.ports import DocumentDamagedError, SigningError
+from signing.trust.stamps import authority_path
 from signing.trust.validation_data import ValidationData, ValidationDataEngine
 from timestamping import cms
 from timestamping.algorithms import DigestAlgorithm

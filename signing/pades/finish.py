@@ -11,17 +11,13 @@ from datetime import datetime
 from typing import BinaryIO
 
 from signing.pades import cms_builder
-from signing.pades.archive import (
-    append_archive_timestamp,
-    append_validation_data,
-    authority_path,
-    request_token,
-)
+from signing.pades.archive import append_archive_timestamp, append_validation_data
 from signing.pades.prepare import embedded_chain
 from signing.pades.source import chunks
 from signing.pades.state import Prepared
 from signing.ports import DocumentChangedError, Level, SignatureValueError, SigningError
 from signing.trust.path import Path
+from signing.trust.stamps import authority_path, request_token
 from signing.trust.validation_data import ValidationData, ValidationDataEngine
 from timestamping import cms
 from timestamping.algorithms import DigestAlgorithm, RunningHash

@@ -4,22 +4,19 @@ import hashlib
 from collections.abc import Iterable
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from signing.limits import LIMITS
 from signing.pades import cms_builder
 from signing.pades.revision import Revision, RevisionBuilder
 from signing.pades.source import READ_ERRORS, PdfSource, chunks
 from signing.pades.state import Prepared
-from signing.ports import CertificateUsageError, DocumentDamagedError, Level, Profile
-from signing.trust.path import Path, key_usage
+from signing.ports import DocumentDamagedError, Level, Profile
+from signing.trust.path import Path
+from signing.trust.signer import check_usage
 from signing.trust.validation_data import ValidationDataEngine
 from timestamping.algorithms import DigestAlgorithm
 from timestamping.clock import Clock
 from timestamping.cms import encoded
-
-_MIN_RSA_BITS = 2048
-_CURVES = ("secp256r1", "secp384r1", "secp521r1")
 
 
 async def prepare(
@@ -48,7 +45,7 @@ async def prepare(
     """
     now = clock()
     path = engine.path(certificate, chain, now)
-    _check_usage(path)
+    check_usage(path)
     algorithm = cms_builder.signature_algorithm(certificate, profile)
     source.check_may_be_signed()
     await engine.check_signer_now(path)
@@ -75,19 +72,6 @@ async def prepare(
 def embedded_chain(path: Iterable[x509.Certificate]) -> list[x509.Certificate]:
     """Return the issuers that go into the CMS: all but a self-issued root."""
     return [c for c in path if c.subject != c.issuer]
-
-
-def _check_usage(path: Path) -> None:
-    leaf = path.leaf
-    subject = leaf.subject.rfc4514_string()
-    usage = key_usage(leaf)
-    if usage is None or not usage.content_commitment:
-        raise CertificateUsageError(f"{subject} is not for signatures (no contentCommitment)", party=subject)
-    key = leaf.public_key()
-    if isinstance(key, rsa.RSAPublicKey) and key.key_size < _MIN_RSA_BITS:
-        raise CertificateUsageError(f"{subject} has an RSA key of only {key.key_size} bits", party=subject)
-    if isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name not in _CURVES:
-        raise CertificateUsageError(f"{subject} has a key on the curve {key.curve.name}", party=subject)
 
 
 def _room(path: Path, profile: Profile) -> int:

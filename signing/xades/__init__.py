@@ -1,0 +1,1 @@
+"""XAdES baseline signatures (ETSI EN 319 132-1)."""

@@ -1,0 +1,116 @@
+"""What the references of a signature cover, and the guards against signature wrapping (XMLDSig best practices, 2.1)."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from lxml import etree
+
+from signing.xades.names import CONTAINER, TYPE_MANIFEST, ds
+from signing.xades.references import NodeSet, References, UnresolvedReferenceError
+from signing.xades.structure import XadesSignature, is_signed_properties
+
+
+class ContentChangedError(ValueError):
+    """A reference's digest does not match what it is to; the message names it."""
+
+
+@dataclass(slots=True)
+class Coverage:
+    """What a signature's references were found to be to; every digest matched."""
+
+    nodes: list[NodeSet] = field(default_factory=list)
+    """Of the document itself, SignedProperties apart."""
+    files: list[str] = field(default_factory=list)
+    """URIs of files."""
+
+
+def check_references(references: References, signature: XadesSignature) -> Coverage:
+    """Check every reference of a signature and of the manifests that it signs.
+
+    Raises:
+        ContentChangedError: a digest does not match.
+        UnresolvedReferenceError: a reference cannot be processed, or SignedProperties is not what is signed as such.
+    """
+    coverage = Coverage()
+    own = 0
+    for element in signature.references():
+        nodes = _check(references, signature, element, coverage)
+        if is_signed_properties(element):
+            if nodes is None or nodes.apex is not signature.signed_properties or nodes.without:
+                raise UnresolvedReferenceError("the reference to SignedProperties is to something else")
+            own += 1
+        elif nodes is not None:
+            coverage.nodes.append(nodes)
+            if element.get("Type") == TYPE_MANIFEST:
+                _check_manifest(references, signature, nodes, coverage)
+    if own != 1:
+        raise UnresolvedReferenceError(f"{own} references to SignedProperties instead of one")
+    if not coverage.nodes and not coverage.files:
+        raise UnresolvedReferenceError("no reference is to a document")
+    return coverage
+
+
+def uncovered(root: etree._Element, nodes: Iterable[NodeSet]) -> list[etree._Element]:
+    """Return the parts of a document that no signature covers, though a reader would take them for signed.
+
+    Covered must be the root; or, where the root is a signature, each of its objects; or, where it is our container,
+    each of its documents. Signatures need no cover.
+    """
+    covering = list(nodes)
+    if any(each.covers(root) for each in covering):
+        return []
+    if root.tag == ds("Signature"):
+        parts = [each for each in root.iterfind(ds("Object")) if not _holds_properties(each)]
+        return [part for part in parts if not any(_covers_part(each, part) for each in covering)]
+    if root.tag == f"{{{CONTAINER}}}SignedDocuments" and not root.attrib and not _has_text(root):
+        parts = [each for each in root.iterchildren(etree.Element) if each.tag != ds("Signature")]
+        return [part for part in parts if not any(each.covers(part) for each in covering)]
+    return [root]
+
+
+def stray(signature: XadesSignature, nodes: Iterable[NodeSet]) -> list[etree._Element]:
+    """Return the objects of a signature that it does not cover, the one with its qualifying properties apart."""
+    covering = list(nodes)
+    objects = signature.element.iterfind(ds("Object"))
+    return [
+        each for each in objects if not _holds_properties(each) and not any(_covers_part(n, each) for n in covering)
+    ]
+
+
+def _check(
+    references: References, signature: XadesSignature, element: etree._Element, coverage: Coverage
+) -> NodeSet | None:
+    reference = references.read(element)
+    name = reference.uri or "the document"
+    found = references.dereference(element, signature.element)
+    if found.digest(reference.algorithm) != reference.value:
+        raise ContentChangedError(f"{name} has been changed since it was signed")
+    if found.file is not None:
+        coverage.files.append(name)
+    return found.nodes
+
+
+def _check_manifest(references: References, signature: XadesSignature, nodes: NodeSet, coverage: Coverage) -> None:
+    """XMLDSig leaves the references of a Manifest to the application: here every one must match."""
+    manifest = nodes.apex
+    if manifest is None or manifest.tag != ds("Manifest"):
+        raise UnresolvedReferenceError("a reference to a Manifest is to something else")
+    for element in manifest.iterfind(ds("Reference")):
+        inner = _check(references, signature, element, coverage)
+        if inner is not None:
+            coverage.nodes.append(inner)
+
+
+def _covers_part(nodes: NodeSet, part: etree._Element) -> bool:
+    """Tell whether an object of an enveloping signature is covered, itself or as the one element in it."""
+    children = list(part.iterchildren(etree.Element))
+    return nodes.covers(part) or (len(children) == 1 and not _has_text(part) and nodes.covers(children[0]))
+
+
+def _has_text(element: etree._Element) -> bool:
+    return any((text or "").strip() for text in (element.text, *(child.tail for child in element)))
+
+
+def _holds_properties(element: etree._Element) -> bool:
+    children = [etree.QName(each).localname for each in element.iterchildren(etree.Element)]
+    return children == ["QualifyingProperties"] and not _has_text(element)

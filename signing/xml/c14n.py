@@ -1,0 +1,101 @@
+"""Canonical XML 1.0 and 1.1 and Exclusive XML Canonicalization over node sets, by libxml2 (W3C).
+
+lxml's own inclusive form of an element drops inherited `xml:` attributes and loses namespaces, and it has no 1.1. So
+one engine does all of it: the tree is written out, read by Debian's libxml2, and canonicalised there.
+"""
+
+from collections.abc import Collection
+from typing import Final
+
+from lxml import etree
+
+from signing.xml import libxml2
+from signing.xml.ports import Canonicalization, CanonicalizationError
+from signing.xml.reading import parse, serialised
+
+_MODES: Final = {
+    Canonicalization.C14N_10: 0,
+    Canonicalization.C14N_10_COMMENTS: 0,
+    Canonicalization.EXCLUSIVE: 1,
+    Canonicalization.EXCLUSIVE_COMMENTS: 1,
+    Canonicalization.C14N_11: 2,
+    Canonicalization.C14N_11_COMMENTS: 2,
+}
+
+
+class XmlDocument:
+    """A document that can be changed with lxml and canonicalised with libxml2."""
+
+    def __init__(self, tree: etree._ElementTree) -> None:
+        """Take a tree that `parse` returned."""
+        self.tree = tree
+        self._twin: libxml2.Document | None = None
+
+    @classmethod
+    def read(cls, data: bytes) -> "XmlDocument":
+        """Parse a document (errors as `signing.xml.reading.parse`)."""
+        return cls(parse(data))
+
+    @property
+    def root(self) -> etree._Element:
+        """The root element."""
+        return self.tree.getroot()
+
+    def changed(self) -> None:
+        """Say that the tree was changed; every change must be followed by this before the next canonical form."""
+        self._twin = None
+
+    def to_bytes(self) -> bytes:
+        """Return the document in UTF-8."""
+        return serialised(self.tree)
+
+    def canonical(
+        self,
+        element: etree._Element | None,
+        method: Canonicalization,
+        *,
+        without: Collection[etree._Element] = (),
+        prefixes: Collection[str] = (),
+    ) -> bytes:
+        """Return the canonical form of an element in its place, with all below it.
+
+        Args:
+            element: the element; None for the document with the comments and instructions around its root.
+            method: the algorithm.
+            without: elements of the same document that are taken out first, with all below them.
+            prefixes: the PrefixList of exclusive canonicalisation; the empty string is the default namespace.
+
+        Raises:
+            CanonicalizationError: there is no canonical form.
+        """
+        try:
+            if self._twin is None:
+                self._twin = libxml2.Document(serialised(self.tree))
+            apex = None if element is None else self._node(element)
+            hidden = [self._node(each) for each in _outermost(without)]
+            return self._twin.canonical(
+                apex,
+                hidden,
+                _MODES[method],
+                list(prefixes) if method.is_exclusive else [],
+                with_comments=method.with_comments,
+            )
+        except libxml2.Libxml2Error as error:
+            raise CanonicalizationError(str(error)) from error
+
+    def _node(self, element: etree._Element) -> libxml2.Node:
+        if self._twin is None or element.getroottree().getroot() is not self.root:
+            raise CanonicalizationError("the element does not belong to the document")
+        parent = element.getparent()
+        if parent is None:
+            node = self._twin.root()
+        else:
+            node = self._twin.child(self._node(parent), parent.index(element), len(parent))
+        if self._twin.name(node) != etree.QName(element).localname:
+            raise CanonicalizationError("the trees of the two readers differ")
+        return node
+
+
+def _outermost(elements: Collection[etree._Element]) -> list[etree._Element]:
+    """Leave out elements that occur again or stand below others of the collection."""
+    return [each for each in dict.fromkeys(elements) if not any(above in elements for above in each.iterancestors())]
