@@ -5,6 +5,7 @@ with start_oracle() as oracle:
     assert validation.verdict("LTA", timestamps=2) == []
 """
 
+import base64
 import contextlib
 import json
 import os
@@ -104,16 +105,20 @@ class Oracle:
         """Starts the process if needed and names what judges."""
         return Versions(**self._ask("ping", {})["result"])
 
-    def validate(self, path: Path, anchors: Sequence[Path], at: datetime | None = None) -> Validation:
-        """EU DSS's verdict on a PDF under its default policy, offline, with these trust anchors only (DER or PEM).
+    def validate(
+        self, path: Path, anchors: Sequence[Path], at: datetime | None = None, *, detached: Sequence[Path] = ()
+    ) -> Validation:
+        """EU DSS's verdict on a PDF or XML under its default policy, offline, trusting these anchors only (DER or PEM).
 
-        `at` is the validation time, None for now. A signature at level B or T carries no revocation data and passes
-        only where the certificates of the signer and of the time-stamping unit are themselves given as anchors.
+        `at` is the validation time, None for now; `detached` are the files that a signature names. A signature at level
+        B or T carries no revocation data and passes only where the certificates of the signer and of the time-stamping
+        unit are themselves given as anchors.
         """
         arguments = {
             "path": str(path),
             "anchors": _texts(anchors),
             "at": None if at is None else at.astimezone(UTC).isoformat(),
+            "detached": _texts(detached) or None,
         }
         return Validation.from_answer(self._ask("validate", arguments))
 
@@ -147,6 +152,14 @@ class Oracle:
                 arguments |= {"pkcs12": str(key_path), "password": password}
         answer = self._ask("sign", arguments)
         return Signing(size=answer["result"]["size"], cost=Cost.from_answer(answer))
+
+    def canonicalize(self, path: Path, algorithm: str, prefixes: str | None = None) -> list[bytes]:
+        """Apache Santuario's canonical form of every element of an XML file in its place, in document order.
+
+        `algorithm` is the URI, `prefixes` the PrefixList of the exclusive form.
+        """
+        answer = self._ask("canonicalize", {"path": str(path), "algorithm": algorithm, "prefixes": prefixes})
+        return [base64.b64decode(each) for each in answer["result"]["elements"]]
 
     def verapdf(self, path: Path) -> PdfaConformance:
         """veraPDF's verdict against the PDF/A part and level that the file's XMP claims."""

@@ -130,7 +130,14 @@ class Validation:
     revocations: tuple[Revocation, ...]
     cost: Cost
 
-    def verdict(self, level: Level, *, signatures: int = 1, timestamps: int) -> list[str]:
+    def verdict(
+        self,
+        level: Level,
+        *,
+        signatures: int = 1,
+        timestamps: int,
+        form: Literal["PAdES", "XAdES"] = "PAdES",
+    ) -> list[str]:
         """Complaints, empty for a good document.
 
         TOTAL_PASSED alone proves little: a broken archive time-stamp leaves it standing, and one that cannot be decoded
@@ -142,7 +149,7 @@ class Validation:
             complaints.append(f"{len(self.signatures)} signatures instead of {signatures}")
         if len(self.timestamps) != timestamps:
             complaints.append(f"{len(self.timestamps)} time-stamps instead of {timestamps}")
-        wanted_level = f"PAdES_BASELINE_{level}"
+        wanted_level = f"{form}_BASELINE_{level}"
         for signature in self.signatures:
             name = f"signature {', '.join(signature.field_names)}"
             if signature.indication != "TOTAL_PASSED":

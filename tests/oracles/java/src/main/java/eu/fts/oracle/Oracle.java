@@ -37,6 +37,7 @@ public final class Oracle {
     private final SignatureJudge signatures = new SignatureJudge();
     private final Signer signer = new Signer();
     private final PdfaJudge pdfa = new PdfaJudge();
+    private final XmlCanonicalizer xml = new XmlCanonicalizer();
 
     public static void main(String[] args) throws IOException {
         PrintStream answers = System.out;
@@ -84,6 +85,7 @@ public final class Oracle {
             case "validate" -> signatures.validate(parse(request, SignatureJudge.Request.class));
             case "sign" -> signer.sign(parse(request, Signer.Request.class));
             case "verapdf" -> pdfa.check(parse(request, PdfaJudge.Request.class));
+            case "canonicalize" -> xml.canonicalize(parse(request, XmlCanonicalizer.Request.class));
             case "ping" -> Versions.current();
             default -> throw new IllegalArgumentException("unknown command: " + command);
         };

@@ -9,6 +9,7 @@ import eu.europa.esig.dss.diagnostic.TimestampWrapper;
 import eu.europa.esig.dss.diagnostic.jaxb.XmlObjectModification;
 import eu.europa.esig.dss.diagnostic.jaxb.XmlSignatureScope;
 import eu.europa.esig.dss.jaxb.object.Message;
+import eu.europa.esig.dss.model.DSSDocument;
 import eu.europa.esig.dss.model.FileDocument;
 import eu.europa.esig.dss.model.policy.ValidationPolicy;
 import eu.europa.esig.dss.simplereport.SimpleReport;
@@ -24,7 +25,7 @@ import java.util.Date;
 import java.util.List;
 
 /**
- * Validation of PDF signatures and time-stamps (EN 319 102-1) by EU DSS under its default policy, offline: only what
+ * Validation of PDF and XML signatures and time-stamps (EN 319 102-1) by EU DSS under its default policy, offline: only what
  * the document carries and the given trust anchors count. No certificate, CRL, OCSP response or policy is fetched.
  */
 final class SignatureJudge {
@@ -32,8 +33,11 @@ final class SignatureJudge {
     private final ValidationPolicy policy =
             ValidationPolicyLoader.fromDefaultValidationPolicy().create();
 
-    /** {@code at} is the validation time in ISO 8601, or null for now. */
-    record Request(String path, List<String> anchors, String at) {}
+    /**
+     * {@code at} is the validation time in ISO 8601, or null for now; {@code detached} are the files that a detached
+     * signature names, or null.
+     */
+    record Request(String path, List<String> anchors, String at, List<String> detached) {}
 
     record Answer(
             String validationTime,
@@ -98,6 +102,11 @@ final class SignatureJudge {
         validator.setCertificateVerifier(verifier);
         validator.setSignaturePolicyProvider(new SignaturePolicyProvider());
         validator.setEnableEtsiValidationReport(false);
+        if (request.detached() != null) {
+            List<DSSDocument> files = new ArrayList<>();
+            request.detached().forEach(file -> files.add(new FileDocument(file)));
+            validator.setDetachedContents(files);
+        }
         if (request.at() != null) {
             validator.setValidationTime(Date.from(Instant.parse(request.at())));
         }

@@ -1,0 +1,200 @@
+"""Bringing the signatures of a document to LTA afterwards, and renewing it (EN 319 132-1, clauses 5.4 and 5.5).
+
+What stands before an archive timestamp is never touched. A renewal appends the validation data of the last archive
+timestamp's authority and another archive timestamp, which covers all before it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import BinaryIO
+
+from lxml import etree
+
+from signing.limits import LIMITS
+from signing.pades.report import DocumentReport, SignatureReport
+from signing.ports import DocumentDamagedError, Level, SigningError
+from signing.trust.stamps import authority_path
+from signing.trust.validation_data import ValidationData, ValidationDataEngine
+from signing.xades.archive import add_archive_timestamp, add_signature_timestamp, authority_data
+from signing.xades.names import ds, xades, xades141
+from signing.xades.references import References
+from signing.xades.structure import (
+    ARCHIVE_TIMESTAMP,
+    SIGNATURE_TIMESTAMP,
+    XadesSignature,
+    read_container,
+    read_signature,
+)
+from signing.xades.unsigned import add_timestamp_validation_data, add_validation_data, unsigned_properties
+from signing.xades.verify import verify_document
+from signing.xml.c14n import XmlDocument
+from signing.xml.ports import XmlTooLargeError
+from signing.xml.reading import parse
+from timestamping.algorithms import DigestAlgorithm
+from timestamping.clock import Clock
+from timestamping.ports import TimestampSource, Token
+from timestamping.token import parse_token
+
+_REPLACEABLE = (xades("CertificateValues"), xades("RevocationValues"), xades141("TimeStampValidationData"))
+
+
+@dataclass(frozen=True, slots=True)
+class Extended:
+    """What was made of a document."""
+
+    size: int
+    """Octets of the document."""
+    archived: tuple[str, ...]
+    """Identifiers of the signatures that got an archive timestamp."""
+    archived_at: datetime
+    """Time of the last of them."""
+    incomplete: tuple[str, ...]
+    """Signatures that were left as they are, each with the reason."""
+
+
+async def extend(
+    document: BinaryIO,
+    output: BinaryIO,
+    digest: DigestAlgorithm,
+    *,
+    engine: ValidationDataEngine,
+    timestamps: TimestampSource,
+    clock: Clock,
+    files: Mapping[str, BinaryIO] | None = None,
+) -> Extended:
+    """Add to each valid signature what it lacks to LTA, and an archive timestamp over all of it.
+
+    A signature that is broken or of an unknown authority is left as it is; the result says which and why.
+
+    Args:
+        document: the XML, seekable.
+        output: where the result is written, empty. On an error its content is void.
+        digest: imprint algorithm of the timestamps, whatever earlier ones used.
+        engine: anchors, and the source of revocation data.
+        timestamps: the authority.
+        clock: what the authority's time is compared with.
+        files: detached documents by their names.
+
+    Raises:
+        DocumentError: the document cannot be read, or no signature in it can be extended.
+        TimestampError: no good timestamp could be had.
+    """
+    document.seek(0)
+    data = document.read(LIMITS.xml_bytes + 1)
+    if len(data) > LIMITS.xml_bytes:
+        raise XmlTooLargeError(f"the XML has more than {LIMITS.xml_bytes} octets")
+    references = References(XmlDocument(parse(data)), files or {})
+    now = clock()
+    report = DocumentReport(size=len(data), verified_at=now)
+    verify_document(references, engine.anchors, now, report)
+    work = _Extension(references, digest, engine, timestamps, clock)
+    archived: list[str] = []
+    incomplete: list[str] = []
+    last: Token | None = None
+    elements = list(references.document.root.iter(ds("Signature")))
+    for element, judged in zip(elements, report.signatures, strict=False):
+        if judged.level is None:
+            incomplete.append(f"{judged.field_name}: {_reason(judged)}")
+            continue
+        try:
+            last = await work.extend(element, judged.level)
+            archived.append(judged.field_name)
+        except SigningError as error:
+            incomplete.append(f"{judged.field_name}: {error}")
+    if last is None:
+        raise DocumentDamagedError("no signature can be extended: " + "; ".join(incomplete or ["there is none"]))
+    result = references.document.to_bytes()
+    output.write(result)
+    return Extended(len(result), tuple(archived), last.gen_time, tuple(incomplete))
+
+
+class _Extension:
+    """Extends the signatures of one document."""
+
+    def __init__(
+        self,
+        references: References,
+        digest: DigestAlgorithm,
+        engine: ValidationDataEngine,
+        timestamps: TimestampSource,
+        clock: Clock,
+    ) -> None:
+        self._references = references
+        self._digest = digest
+        self._engine = engine
+        self._timestamps = timestamps
+        self._clock = clock
+
+    async def extend(self, element: etree._Element, level: Level) -> Token:
+        """Bring a valid signature of a level to LTA, or renew it; return the archive timestamp's token."""
+        before = list(unsigned_properties(element))
+        try:
+            if level is Level.B:
+                await add_signature_timestamp(
+                    self._references, element, self._digest, timestamps=self._timestamps, clock=self._clock
+                )
+            signature = read_signature(element)
+            archives = signature.containers(ARCHIVE_TIMESTAMP)
+            if archives:
+                await self._add_authority(signature, archives[-1])
+            elif level.rank < Level.LT.rank:
+                await self._complete(signature)
+            return await add_archive_timestamp(
+                self._references,
+                element,
+                self._digest,
+                engine=self._engine,
+                timestamps=self._timestamps,
+                clock=self._clock,
+            )
+        except BaseException:
+            _restore(element, before)
+            self._references.document.changed()
+            raise
+
+    async def _complete(self, signature: XadesSignature) -> None:
+        """Put the validation data of signer and signature timestamps in the place of what there is."""
+        stamps = [(each, parse_token(read_container(each).token)) for each in signature.containers(SIGNATURE_TIMESTAMP)]
+        moment = min(token.gen_time for _, token in stamps)
+        path = self._engine.path(signature.signer(), signature.certificates, moment)
+        data = ValidationData()
+        await self._engine.for_signer(path, moment, data)
+        about = [(each, await authority_data(self._engine, token, data)) for each, token in stamps]
+        properties = unsigned_properties(signature.element)
+        for each in signature.unsigned:
+            if each.tag in _REPLACEABLE:
+                properties.remove(each)
+        add_validation_data(properties, data)
+        for container, theirs in about:
+            add_timestamp_validation_data(properties, container, theirs)
+        self._references.document.changed()
+
+    async def _add_authority(self, signature: XadesSignature, container: etree._Element) -> None:
+        """Append what shows the last archive timestamp's authority good, as far as it is not there yet."""
+        token = parse_token(read_container(container).token)
+        authority_path(self._engine, token)
+        known = ValidationData()
+        for values in signature.values():
+            known.certificates.update(dict.fromkeys(values.certificates))
+            known.ocsps.update(dict.fromkeys(values.ocsps))
+            known.crls.update(dict.fromkeys(values.crls))
+        data = await authority_data(self._engine, token, known)
+        if data.certificates or data.ocsps or data.crls:
+            add_timestamp_validation_data(unsigned_properties(signature.element), container, data)
+            self._references.document.changed()
+
+
+def _restore(element: etree._Element, before: list[etree._Element]) -> None:
+    properties = unsigned_properties(element)
+    properties[:] = before
+    if not before:
+        unsigned = properties.getparent()
+        unsigned.remove(properties)
+        if not len(unsigned):
+            unsigned.getparent().remove(unsigned)
+
+
+def _reason(report: SignatureReport) -> str:
+    findings = [*report.problems, *(problem for stamp in report.timestamps for problem in stamp.problems)]
+    return "; ".join(finding.message for finding in findings) or "it is not valid"
