@@ -1,6 +1,6 @@
 """Reading and checking CMS SignedData with one signer (RFC 5652), as PAdES signatures and RFC 3161 tokens are."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -20,9 +20,14 @@ OID_TST_INFO = "1.2.840.113549.1.9.16.1.4"
 OID_CONTENT_TYPE = "1.2.840.113549.1.9.3"
 OID_MESSAGE_DIGEST = "1.2.840.113549.1.9.4"
 OID_SIGNING_TIME = "1.2.840.113549.1.9.5"
+OID_ALGORITHM_PROTECTION = "1.2.840.113549.1.9.52"
 OID_SIGNING_CERTIFICATE = "1.2.840.113549.1.9.16.2.12"
 OID_SIGNING_CERTIFICATE_V2 = "1.2.840.113549.1.9.16.2.47"
 OID_SIGNATURE_TIMESTAMP = "1.2.840.113549.1.9.16.2.14"
+
+
+READ_ERRORS = (ValueError, TypeError, KeyError, IndexError, AttributeError)
+"""What asn1crypto raises over malformed octets; `CmsError` is among them."""
 
 
 class CmsError(ValueError):
@@ -38,6 +43,8 @@ class SignerInfo:
     """DER of the attributes under the tag SET OF, which is what was signed (RFC 5652, clause 5.4)."""
     attributes: dict[str, tuple[bytes, ...]]
     """Signed attribute values by type, each an encoding."""
+    attribute_types: tuple[str, ...]
+    """Types of the signed attributes as they stand, one that is repeated several times."""
     unsigned_attributes: dict[str, tuple[bytes, ...]]
     signature_algorithm: algos.SignedDigestAlgorithm
     signature: bytes
@@ -67,6 +74,8 @@ class SignedData:
     content_type: str
     content: bytes | None
     certificates: tuple[x509.Certificate, ...]
+    digest_algorithms: tuple[str, ...]
+    """The field digestAlgorithms, as dotted identifiers."""
     signer: SignerInfo
 
     def signer_certificate(self, *, ess: bool = True) -> x509.Certificate:
@@ -78,12 +87,12 @@ class SignedData:
         Raises:
             CmsError: there is none, or the ESSCertIDv2 names another (RFC 5035, clause 3).
         """
-        for certificate in self.certificates:
-            if _names(self.signer, certificate):
-                if ess or OID_SIGNING_CERTIFICATE_V2 in self.signer.attributes:
-                    check_ess_certificate(self.signer, certificate)
-                return certificate
-        raise CmsError("the signer's certificate is not embedded")
+        named = named_by(self.signer, self.certificates)
+        if not named:
+            raise CmsError("the signer's certificate is not embedded")
+        if ess or OID_SIGNING_CERTIFICATE_V2 in self.signer.attributes:
+            return fitting_ess(self.signer, named)
+        return named[0]
 
 
 @lru_cache(maxsize=512)
@@ -108,26 +117,74 @@ def parse_signed_data(data: bytes) -> SignedData:
         CmsError: it is something else, or uses an algorithm that is not accepted.
     """
     try:
-        info = asn1.ContentInfo.load(data)
-        if info["content_type"].dotted != OID_SIGNED_DATA:
-            raise CmsError("the content type is not signed-data")
-        signed = info["content"]
+        signed = outer(data)
         signers = signed["signer_infos"]
         if len(signers) != 1:
             raise CmsError(f"{len(signers)} signers instead of one")
-        encapsulated = signed["encap_content_info"]
-        content = encapsulated["content"]
+        content_type, content = encapsulated(signed)
         return SignedData(
             der=next(encodings(data)),
-            content_type=encapsulated["content_type"].dotted,
-            content=None if isinstance(content, core.Void) else bytes(content),
-            certificates=tuple(_certificates(signed["certificates"])),
-            signer=_signer_info(signers[0]),
+            content_type=content_type,
+            content=content,
+            certificates=certificates(signed),
+            digest_algorithms=digest_algorithms(signed),
+            signer=signer_info(signers[0]),
         )
     except CmsError:
         raise
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+    except READ_ERRORS as error:
         raise CmsError(f"malformed SignedData: {error}") from error
+
+
+def outer(data: bytes) -> asn1.SignedData:
+    """Return the SignedData of a ContentInfo, nothing in it checked yet.
+
+    Raises:
+        CmsError: it is something else.
+        One of `READ_ERRORS`: it is malformed.
+    """
+    info = asn1.ContentInfo.load(data)
+    if info["content_type"].dotted != OID_SIGNED_DATA:
+        raise CmsError("the content type is not signed-data")
+    return info["content"]
+
+
+def encapsulated(signed: asn1.SignedData) -> tuple[str, bytes | None]:
+    """Return type and octets of the content; raises one of `READ_ERRORS`, as the next two do."""
+    info = signed["encap_content_info"]
+    content = info["content"]
+    return info["content_type"].dotted, None if isinstance(content, core.Void) else bytes(content)
+
+
+def certificates(signed: asn1.SignedData) -> tuple[x509.Certificate, ...]:
+    """Return the embedded certificates that can be read."""
+    return tuple(_certificates(signed["certificates"]))
+
+
+def digest_algorithms(signed: asn1.SignedData) -> tuple[str, ...]:
+    """Return the field digestAlgorithms as dotted identifiers."""
+    return tuple(each["algorithm"].dotted for each in signed["digest_algorithms"])
+
+
+def named_by(signer: SignerInfo, candidates: Iterable[x509.Certificate]) -> tuple[x509.Certificate, ...]:
+    """Return the certificates that the SignerInfo's sid names; several may share issuer and serial number."""
+    return tuple(certificate for certificate in candidates if _names(signer, certificate))
+
+
+def fitting_ess(signer: SignerInfo, named: Sequence[x509.Certificate]) -> x509.Certificate:
+    """Return the one of several certificates that signing-certificate-v2 names (RFC 5035, clause 3).
+
+    Raises:
+        CmsError: none of them is the one, or the attribute is missing.
+    """
+    for certificate in named[:-1]:
+        try:
+            check_ess_certificate(signer, certificate)
+        except CmsError:
+            continue
+        return certificate
+    check_ess_certificate(signer, named[-1])
+    return named[-1]
 
 
 def encodings(contents: bytes) -> Iterator[bytes]:
@@ -152,7 +209,7 @@ def check_ess_certificate(signer: SignerInfo, certificate: x509.Certificate) -> 
         raise CmsError("the signed attribute signing-certificate-v2 is missing")
     try:
         identifier = _ess_cert_id_v2(signer.single(OID_SIGNING_CERTIFICATE_V2))
-    except (ValueError, KeyError, IndexError, TypeError) as error:
+    except READ_ERRORS as error:
         raise CmsError(f"malformed signing-certificate-v2: {error}") from error
     algorithm, digest = identifier
     if algorithm.digest(encoded(certificate)) != digest:
@@ -184,11 +241,37 @@ def check_signature(signed: SignedData, certificate: x509.Certificate, content_d
     Raises:
         CmsError: one of them does not match; the message says which.
     """
-    signer = signed.signer
-    if signer.single(OID_CONTENT_TYPE) != asn1.ContentType(signed.content_type).dump():
+    check_content_type(signed.signer, signed.content_type)
+    check_message_digest(signed.signer, content_digest)
+    check_attributes_signature(signed.signer, certificate)
+
+
+def check_content_type(signer: SignerInfo, content_type: str) -> None:
+    """Check that the signed attribute content-type is the content's type (RFC 5652, clause 11.1).
+
+    Raises:
+        CmsError: it is not, or not there once with one value.
+    """
+    if signer.single(OID_CONTENT_TYPE) != der.oid(content_type):
         raise CmsError("the signed content type differs from the content's")
+
+
+def check_message_digest(signer: SignerInfo, content_digest: bytes) -> None:
+    """Check that the signed attribute message-digest is the content's digest (RFC 5652, clause 11.2).
+
+    Raises:
+        CmsError: it is not, or not there once with one value.
+    """
     if message_digest(signer) != content_digest:
         raise CmsError("the message digest does not match the signed content")
+
+
+def check_attributes_signature(signer: SignerInfo, certificate: x509.Certificate) -> None:
+    """Check the signature value over the signed attributes (RFC 5652, clauses 5.4 and 5.6).
+
+    Raises:
+        CmsError: it is wrong, or key and algorithm do not fit.
+    """
     digest = signer.digest_algorithm.digest(signer.signed_attributes)
     check_signature_value(certificate, signer.signature_algorithm, signer.digest_algorithm, signer.signature, digest)
 
@@ -264,7 +347,8 @@ def _certificates(choices: Sequence[asn1.CertificateChoices]) -> Iterator[x509.C
             continue
 
 
-def _signer_info(info: asn1.SignerInfo) -> SignerInfo:
+def signer_info(info: asn1.SignerInfo) -> SignerInfo:
+    """Return the parts of a SignerInfo; raises one of `READ_ERRORS`, also where its digest is not accepted."""
     sid = info["sid"]
     by_name = sid.name == "issuer_and_serial_number"
     signed = info["signed_attrs"]
@@ -272,6 +356,7 @@ def _signer_info(info: asn1.SignerInfo) -> SignerInfo:
         digest_algorithm=DigestAlgorithm.from_oid(info["digest_algorithm"]["algorithm"].dotted),
         signed_attributes=der.tlv(0x31, signed.contents or b""),
         attributes=_attributes(signed),
+        attribute_types=tuple(each["type"].dotted for each in signed),
         unsigned_attributes=_attributes(info["unsigned_attrs"]),
         signature_algorithm=info["signature_algorithm"],
         signature=info["signature"].native,
