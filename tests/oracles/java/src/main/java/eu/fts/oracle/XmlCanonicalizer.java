@@ -4,13 +4,17 @@ import java.io.ByteArrayOutputStream;
 import java.io.File;
 import java.util.ArrayList;
 import java.util.Base64;
+import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Set;
 import javax.xml.XMLConstants;
 import javax.xml.parsers.DocumentBuilderFactory;
 import org.apache.xml.security.Init;
 import org.apache.xml.security.c14n.Canonicalizer;
+import org.apache.xml.security.utils.XMLUtils;
 import org.w3c.dom.Document;
 import org.w3c.dom.Element;
+import org.w3c.dom.Node;
 import org.w3c.dom.NodeList;
 
 /** Canonical forms by Apache Santuario, which shares no code with libxml2. */
@@ -32,13 +36,23 @@ final class XmlCanonicalizer {
         factory.setFeature(XMLConstants.FEATURE_SECURE_PROCESSING, true);
         factory.setFeature("http://apache.org/xml/features/disallow-doctype-decl", true);
         Document document = factory.newDocumentBuilder().parse(new File(request.path()));
-        Canonicalizer canonicalizer = Canonicalizer.getInstance(request.algorithm());
+        boolean asNodeSet = request.algorithm().startsWith(Canonicalizer.ALGO_ID_C14N11_OMIT_COMMENTS);
+        if (asNodeSet) {
+            XMLUtils.circumventBug2650(document);
+        }
         NodeList elements = document.getElementsByTagName("*");
         List<String> forms = new ArrayList<>();
         for (int index = 0; index < elements.getLength(); index++) {
             ByteArrayOutputStream form = new ByteArrayOutputStream();
             Element element = (Element) elements.item(index);
-            if (request.prefixes() == null) {
+            // new for each element: a second call of one instance would leave out inherited namespaces
+            Canonicalizer canonicalizer = Canonicalizer.getInstance(request.algorithm());
+            if (asNodeSet) {
+                // for a subtree Santuario does not join xml:base, which is what C14N 1.1 is about
+                Set<Node> nodes = new LinkedHashSet<>();
+                XMLUtils.getSet(element, nodes, null, request.algorithm().endsWith("WithComments"));
+                canonicalizer.canonicalizeXPathNodeSet(nodes, form);
+            } else if (request.prefixes() == null) {
                 canonicalizer.canonicalizeSubtree(element, form);
             } else {
                 canonicalizer.canonicalizeSubtree(element, request.prefixes(), form);
