@@ -36,6 +36,11 @@ def explicit(number: int, content: bytes) -> bytes:
     return tlv(0xA0 | number, content)
 
 
+def implicit(number: int, encoding: bytes) -> bytes:
+    """[number] IMPLICIT in place of the tag of a primitive encoding."""
+    return bytes((0x80 | number,)) + encoding[1:]
+
+
 def octet_string(value: bytes) -> bytes:
     """OCTET STRING."""
     return tlv(0x04, value)
@@ -62,9 +67,16 @@ def oid(dotted: str) -> bytes:
     return tlv(0x06, bytes(octets))
 
 
-def generalized_time(moment: datetime) -> bytes:
-    """GeneralizedTime in UTC, whole seconds (RFC 3161, clause 2.4.2: ends in Z, no trailing zeros)."""
-    return tlv(0x18, moment.astimezone(UTC).strftime("%Y%m%d%H%M%SZ").encode("ascii"))
+def generalized_time(moment: datetime, *, milliseconds: bool = False) -> bytes:
+    """GeneralizedTime in UTC, cut to seconds or milliseconds.
+
+    It ends in Z; a fraction has no trailing zeros and is left out where it is zero (RFC 3161, clause 2.4.2).
+    """
+    moment = moment.astimezone(UTC)
+    text = moment.strftime("%Y%m%d%H%M%S").rjust(14, "0")
+    if milliseconds and (millis := moment.microsecond // 1000):
+        text += f".{millis:03}".rstrip("0")
+    return tlv(0x18, text.encode("ascii") + b"Z")
 
 
 def attribute(attribute_type: str, *values: bytes) -> bytes:

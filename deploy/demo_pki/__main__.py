@@ -12,7 +12,9 @@ from deploy.demo_pki.pki import DemoPki, choose_base_url
 from deploy.demo_pki.server import DemoPkiApp, DemoServer
 from timestamping.authority.app import TimestampingApp
 from timestamping.authority.authority import Authority
-from timestamping.authority.factory import SoftwareTsuKey, TokenFactory
+from timestamping.authority.factory import SoftwareTsuKey
+from timestamping.authority.policies import Policies
+from timestamping.authority.unit import TimestampingUnit
 
 TIMESTAMP_POLICY = "2.25.146340631554970332542608013961860758399"
 """Policy of the demo's timestamps: an identifier made from a UUID (ITU-T X.667), under which nothing is promised."""
@@ -22,8 +24,8 @@ def timestamping_application(pki: DemoPki) -> ASGIApp:
     """Return the timestamping authority to serve at /tsa, with the PKI's own unit."""
     tsu = pki.tsu
     issuers = tuple(issuer for issuer in tsu.chain if issuer.issuer != issuer.subject)
-    factory = TokenFactory(SoftwareTsuKey(tsu.key), tsu.certificate, issuers, policy=TIMESTAMP_POLICY)
-    return TimestampingApp(Authority(factory, pki.clock))
+    unit = TimestampingUnit(SoftwareTsuKey(tsu.key), tsu.certificate, issuers, clock=pki.clock)
+    return TimestampingApp(Authority(unit, pki.clock, policies=Policies(TIMESTAMP_POLICY)))
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -24,7 +24,9 @@ from tests.attack.failing import (
 from tests.support.line import POLICY, MovableClock, timestamping_app
 from timestamping import der
 from timestamping.authority.authority import Authority
-from timestamping.authority.factory import SoftwareTsuKey, TokenFactory
+from timestamping.authority.factory import SoftwareTsuKey
+from timestamping.authority.policies import Policies
+from timestamping.authority.unit import TimestampingUnit
 from timestamping.clock import utc_now
 from timestamping.ports import TimestampError, TimestampInvalidError
 from timestamping.request import parse_request
@@ -69,13 +71,13 @@ class Liar:
     """Has the true authority stamp another query than the one that came in."""
 
     def __init__(self, tsu: Entity, change: Callable[[bytes], bytes]) -> None:
-        factory = TokenFactory(SoftwareTsuKey(tsu.key), tsu.certificate, tsu.chain[:1], policy=POLICY)
-        self._authority = Authority(factory, utc_now)
+        unit = TimestampingUnit(SoftwareTsuKey(tsu.key), tsu.certificate, tsu.chain[:1])
+        self._authority = Authority(unit, utc_now, policies=Policies(POLICY))
         self._change = change
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         message: Message = await receive()
-        reply = self._authority.reply(self._change(message["body"]))
+        reply = await self._authority.reply(self._change(message["body"]))
         await respond(send, 200, reply, "application/timestamp-reply")
 
 

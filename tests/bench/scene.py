@@ -24,7 +24,9 @@ from deploy.demo_pki.pki import DemoPki, choose_base_url
 from deploy.demo_pki.server import DemoPkiApp, DemoServer
 from timestamping.authority.app import TimestampingApp
 from timestamping.authority.authority import Authority
-from timestamping.authority.factory import SoftwareTsuKey, TokenFactory
+from timestamping.authority.factory import SoftwareTsuKey
+from timestamping.authority.policies import Policies
+from timestamping.authority.unit import TimestampingUnit
 from timestamping.clock import utc_now
 
 KeyName = Literal["p384", "rsa3072"]
@@ -113,8 +115,8 @@ def serve(directory: Path, stop: IO[str]) -> None:
     """Serve the PKI of a directory, and its timestamping unit at /tsa, until `stop` ends."""
     pki = DemoPki.load(directory)
     tsu = pki.tsu
-    factory = TokenFactory(SoftwareTsuKey(tsu.key), tsu.certificate, tsu.chain[:1], policy=_TSA_POLICY)
-    app = DemoPkiApp(pki, timestamping=TimestampingApp(Authority(factory, utc_now)))
+    unit = TimestampingUnit(SoftwareTsuKey(tsu.key), tsu.certificate, tsu.chain[:1])
+    app = DemoPkiApp(pki, timestamping=TimestampingApp(Authority(unit, utc_now, policies=Policies(_TSA_POLICY))))
     with DemoServer(app, port=urlsplit(pki.base_url).port or 80):
         print(_READY, flush=True)
         stop.read()

@@ -1,5 +1,6 @@
 """The authority's tokens, rejections and HTTP door, judged by OpenSSL and asn1crypto (RFC 3161)."""
 
+import asyncio
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -19,7 +20,9 @@ from tests.conformance.raw_pdf import children, content, signed_attribute_types
 from tests.support.line import POLICY, Line
 from timestamping.algorithms import DigestAlgorithm
 from timestamping.authority.authority import Authority
-from timestamping.authority.factory import SoftwareTsuKey, TokenFactory
+from timestamping.authority.factory import SoftwareTsuKey
+from timestamping.authority.policies import Policies
+from timestamping.authority.unit import TimestampingUnit
 from timestamping.clock import utc_now
 
 QUERY, REPLY = "application/timestamp-query", "application/timestamp-reply"
@@ -136,10 +139,14 @@ def test_tokens_are_der(client: httpx.Client, digest: DigestAlgorithm, nonce: in
 
 def test_serial_numbers_are_unique_over_ten_thousand(full_line: Line) -> None:
     tsu = full_line.pki.tsu
-    factory = TokenFactory(SoftwareTsuKey(tsu.key), tsu.certificate, (), policy=POLICY)
-    authority = Authority(factory, utc_now)
+    unit = TimestampingUnit(SoftwareTsuKey(tsu.key), tsu.certificate)
+    authority = Authority(unit, utc_now, policies=Policies(POLICY))
     query = request(certificate=False).dump()
-    serials = {serial_number(authority.reply(query)) for _ in range(10_000)}
+
+    async def ask_often() -> set[bytes]:
+        return {serial_number(await authority.reply(query)) for _ in range(10_000)}
+
+    serials = asyncio.run(ask_often())
     assert len(serials) == 10_000
     assert all(len(content(serial)) <= 20 and content(serial)[0] < 0x80 for serial in serials)
 

@@ -30,7 +30,9 @@ from signing.trust.sources import RevocationSource
 from signing.trust.validation_data import ValidationDataEngine
 from timestamping.authority.app import TimestampingApp
 from timestamping.authority.authority import Authority
-from timestamping.authority.factory import SoftwareTsuKey, TokenFactory
+from timestamping.authority.factory import SoftwareTsuKey
+from timestamping.authority.policies import Policies
+from timestamping.authority.unit import TimestampingUnit
 from timestamping.client import HttpTimestampSource
 from timestamping.clock import Clock, utc_now
 
@@ -162,8 +164,8 @@ def sign_value(entity: Entity, prepared: Prepared) -> bytes:
 
 def timestamping_app(tsu: Entity, clock: Clock) -> TimestampingApp:
     """An authority whose unit is `tsu`."""
-    factory = TokenFactory(SoftwareTsuKey(tsu.key), tsu.certificate, tsu.chain[:1], policy=POLICY)
-    return TimestampingApp(Authority(factory, clock))
+    unit = TimestampingUnit(SoftwareTsuKey(tsu.key), tsu.certificate, tsu.chain[:1])
+    return TimestampingApp(Authority(unit, clock, policies=Policies(POLICY)))
 
 
 class Lines:

@@ -1,7 +1,11 @@
 """Making tokens from precomputed DER (RFC 3161, clause 2.4.2; RFC 5816; ETSI EN 319 422)."""
 
+import logging
 import secrets
+from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
+from time import perf_counter
 from typing import Protocol
 
 from cryptography import x509
@@ -10,19 +14,24 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from timestamping import cms, der
 from timestamping.algorithms import DigestAlgorithm
+from timestamping.authority.policies import QUALIFIED_EXTENSIONS, Accuracy
 from timestamping.request import TimestampRequest, message_imprint
 
-_ECDSA = {
+ECDSA_OIDS = {
     DigestAlgorithm.SHA256: "1.2.840.10045.4.3.2",
     DigestAlgorithm.SHA384: "1.2.840.10045.4.3.3",
     DigestAlgorithm.SHA512: "1.2.840.10045.4.3.4",
 }
-_RSA_PKCS1 = {
+RSA_PKCS1_OIDS = {
     DigestAlgorithm.SHA256: "1.2.840.113549.1.1.11",
     DigestAlgorithm.SHA384: "1.2.840.113549.1.1.12",
     DigestAlgorithm.SHA512: "1.2.840.113549.1.1.13",
 }
-_SERIAL_BITS = 159
+_SERIAL_OCTETS = 20
+_ALWAYS_SET = 0x40 << 152
+"""The highest bit but one: each serial number has 159 bits, of which 158 are random."""
+_RANDOM_BITS = 158
+_SECONDS = Accuracy(seconds=1)
 
 
 class TsuKey(Protocol):
@@ -43,12 +52,13 @@ class SoftwareTsuKey:
         key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey,
         digest: DigestAlgorithm = DigestAlgorithm.SHA256,
     ) -> None:
+        _warn_once()
         self._key = key
         self._digest = digest
         if isinstance(key, rsa.RSAPrivateKey):
-            self.algorithm = der.sequence(der.oid(_RSA_PKCS1[digest]), der.NULL)
+            self.algorithm = der.sequence(der.oid(RSA_PKCS1_OIDS[digest]), der.NULL)
         else:
-            self.algorithm = der.sequence(der.oid(_ECDSA[digest]))
+            self.algorithm = der.sequence(der.oid(ECDSA_OIDS[digest]))
 
     def sign(self, data: bytes) -> bytes:
         if isinstance(self._key, rsa.RSAPrivateKey):
@@ -56,8 +66,28 @@ class SoftwareTsuKey:
         return self._key.sign(data, ec.ECDSA(self._digest.primitive))
 
 
+@cache
+def _warn_once() -> None:
+    logging.getLogger(__name__).warning(
+        "The timestamping unit's key lies in this process's memory: for development and tests only."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A token, and what the record of its making needs."""
+
+    der: bytes
+    """The token, as ContentInfo."""
+    serial_number: int
+    signed_attributes: bytes
+    """What was signed: their DER under the tag SET OF."""
+    signature: bytes
+    signing_seconds: float
+
+
 class TokenFactory:
-    """Makes the tokens of one timestamping unit; everything that does not change is encoded once."""
+    """Makes the tokens of one timestamping unit under one policy; everything that does not change is encoded once."""
 
     def __init__(
         self,
@@ -67,7 +97,9 @@ class TokenFactory:
         *,
         policy: str,
         digest: DigestAlgorithm = DigestAlgorithm.SHA256,
-        accuracy_seconds: int = 1,
+        accuracy: Accuracy = _SECONDS,
+        qualified: bool = False,
+        milliseconds: bool = False,
     ) -> None:
         """Encode the fixed parts.
 
@@ -77,25 +109,27 @@ class TokenFactory:
             chain: issuers that a token carries beside it, nearest first; the root may be left out.
             policy: dotted identifier of the policy under which tokens are issued.
             digest: hash of the signed attributes and of the ESSCertIDv2.
-            accuracy_seconds: declared accuracy (EN 319 422 wants it present; EN 319 421: 1 s or better).
+            accuracy: declared accuracy (EN 319 422 wants it present; EN 319 421: 1 s or better).
+            qualified: state in each token that it is a qualified one (EN 319 422, clause 9).
+            milliseconds: give genTime to the millisecond in place of the second.
         """
-        self.certificate = certificate
-        self.policy = policy
         self._key = key
         self._digest = digest
-        encoded = certificate.public_bytes(Encoding.DER)
-        issuer = certificate.issuer.public_bytes()
-        serial = der.integer(certificate.serial_number)
+        self._milliseconds = milliseconds
+        head = der.integer(1) + der.oid(policy)
+        self._until_imprint = {
+            algorithm: head + message_imprint(algorithm, bytes(algorithm.size))[: -algorithm.size]
+            for algorithm in DigestAlgorithm
+        }
+        self._accuracy = accuracy.der
+        self._extensions = QUALIFIED_EXTENSIONS if qualified else b""
+        self._attributes_before, self._attributes_behind = _signed_attributes(certificate, digest)
         digest_identifier = der.sequence(der.oid(digest.oid))
-        self._policy = der.oid(policy)
-        self._accuracy = der.sequence(der.integer(accuracy_seconds))
-        self._content_type = der.attribute(cms.OID_CONTENT_TYPE, der.oid(cms.OID_TST_INFO))
-        self._signing_certificate = der.attribute(
-            cms.OID_SIGNING_CERTIFICATE_V2, signing_certificate_v2(certificate, digest)
-        )
+        encoded = certificate.public_bytes(Encoding.DER)
+        name = der.sequence(certificate.issuer.public_bytes(), der.integer(certificate.serial_number))
         self._certificates = der.tlv(0xA0, *sorted([encoded, *(issuer.public_bytes(Encoding.DER) for issuer in chain)]))
-        self._digest_algorithms = der.set_of(digest_identifier)
-        self._signer_prefix = der.integer(1) + der.sequence(issuer, serial) + digest_identifier
+        self._before_content = der.integer(3) + der.set_of(digest_identifier)
+        self._before_attributes = der.integer(1) + name + digest_identifier
 
     def token(self, request: TimestampRequest, algorithm: DigestAlgorithm, gen_time: datetime) -> bytes:
         """Issue a token, as ContentInfo, for a request that the authority has accepted.
@@ -103,34 +137,56 @@ class TokenFactory:
         Raises:
             OSError: the key cannot be used.
         """
+        return self.make(request, algorithm, gen_time).der
+
+    def make(self, request: TimestampRequest, algorithm: DigestAlgorithm, gen_time: datetime) -> Made:
+        """Issue a token and say what its record needs; see `token`."""
+        serial_number = secrets.randbits(_RANDOM_BITS) | _ALWAYS_SET
         info = der.sequence(
-            der.integer(1),
-            self._policy,
-            message_imprint(algorithm, request.imprint),
-            der.integer(secrets.randbits(_SERIAL_BITS) | 1),
-            der.generalized_time(gen_time),
+            self._until_imprint[algorithm],
+            request.imprint,
+            b"\x02\x14",
+            serial_number.to_bytes(_SERIAL_OCTETS, "big"),
+            der.generalized_time(gen_time, milliseconds=self._milliseconds),
             self._accuracy,
             b"" if request.nonce is None else der.integer(request.nonce),
+            self._extensions,
         )
-        attributes = der.set_of(
-            self._content_type,
-            der.attribute(cms.OID_MESSAGE_DIGEST, der.octet_string(self._digest.digest(info))),
-            self._signing_certificate,
-        )
+        attributes = self._attributes_before + self._digest.digest(info) + self._attributes_behind
+        started = perf_counter()
+        signed = b"\x31" + attributes
+        value = self._key.sign(signed)
+        signing_seconds = perf_counter() - started
         signer = der.sequence(
-            self._signer_prefix,
-            b"\xa0" + attributes[1:],
-            self._key.algorithm,
-            der.octet_string(self._key.sign(attributes)),
+            self._before_attributes, b"\xa0", attributes, self._key.algorithm, der.octet_string(value)
         )
         signed_data = der.sequence(
-            der.integer(3),
-            self._digest_algorithms,
-            der.sequence(der.oid(cms.OID_TST_INFO), der.explicit(0, der.octet_string(info))),
+            self._before_content,
+            der.sequence(_TST_INFO, der.explicit(0, der.octet_string(info))),
             self._certificates if request.cert_req else b"",
             der.tlv(0x31, signer),
         )
-        return der.sequence(der.oid(cms.OID_SIGNED_DATA), der.explicit(0, signed_data))
+        token = der.sequence(_SIGNED_DATA, der.explicit(0, signed_data))
+        return Made(token, serial_number, signed, value, signing_seconds)
+
+
+_TST_INFO = der.oid(cms.OID_TST_INFO)
+_SIGNED_DATA = der.oid(cms.OID_SIGNED_DATA)
+
+
+def _signed_attributes(certificate: x509.Certificate, digest: DigestAlgorithm) -> tuple[bytes, bytes]:
+    """Encode the signed attributes without their tag; return what stands before the message digest, and behind it.
+
+    The order of the set is that of the attributes' types or lengths, never of the digest.
+    """
+    placeholder = digest.digest(b"")
+    encoded = der.set_of(
+        der.attribute(cms.OID_CONTENT_TYPE, _TST_INFO),
+        der.attribute(cms.OID_MESSAGE_DIGEST, der.octet_string(placeholder)),
+        der.attribute(cms.OID_SIGNING_CERTIFICATE_V2, signing_certificate_v2(certificate, digest)),
+    )
+    before, behind = encoded[1:].split(placeholder)
+    return before, behind
 
 
 def signing_certificate_v2(certificate: x509.Certificate, digest: DigestAlgorithm) -> bytes:

@@ -18,4 +18,4 @@ def unit() -> Unit:
 
 @pytest.fixture(scope="session")
 def rsa_unit() -> Unit:
-    return make_unit(key=rsa.generate_private_key(65537, 2048), digest=DigestAlgorithm.SHA512)
+    return make_unit(key=rsa.generate_private_key(65537, 3072), digest=DigestAlgorithm.SHA512)

@@ -7,11 +7,14 @@ from asn1crypto import tsp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.timestamping.units import MOMENT, POLICY, Unit, make_unit, status_of
+from tests.unit.timestamping.units import MOMENT, POLICY, Unit, answer, make_unit, status_of
 from timestamping import der
 from timestamping.algorithms import DigestAlgorithm
-from timestamping.authority.authority import Authority, FailInfo, TimeNotAvailableError, rejection
-from timestamping.authority.factory import TokenFactory
+from timestamping.authority.authority import Authority, FailInfo, rejection
+from timestamping.authority.factory import SoftwareTsuKey
+from timestamping.authority.policies import Policies
+from timestamping.authority.ports import TimeNotAvailableError
+from timestamping.authority.unit import TimestampingUnit
 from timestamping.ports import TimestampRejectedError
 from timestamping.request import build_request, message_imprint, parse_request
 from timestamping.token import parse_reply, parse_token
@@ -53,7 +56,7 @@ def refused(reply: bytes) -> FailInfo:
 def test_token(fixture: str, digest: DigestAlgorithm, request: pytest.FixtureRequest) -> None:
     unit: Unit = request.getfixturevalue(fixture)
     imprint = bytes(range(digest.size))
-    reply = unit.authority.reply(build_request(imprint, digest, nonce=2**200))
+    reply = unit.reply(build_request(imprint, digest, nonce=2**200))
     token = parse_token(granted(reply))
     assert (token.imprint, token.imprint_algorithm, token.policy) == (imprint, digest, POLICY)
     assert token.gen_time == MOMENT
@@ -68,13 +71,13 @@ def test_token(fixture: str, digest: DigestAlgorithm, request: pytest.FixtureReq
 
 def test_certificates_only_on_request() -> None:
     query = der.sequence(der.integer(1), IMPRINT)
-    content = tsp.TimeStampResp.load(UNIT.authority.reply(query))["time_stamp_token"]["content"]
+    content = tsp.TimeStampResp.load(UNIT.reply(query))["time_stamp_token"]["content"]
     assert content["certificates"].native is None
     assert content["encap_content_info"]["content"].parsed["nonce"].native is None
 
 
 def test_serial_numbers_do_not_repeat() -> None:
-    serials = {parse_token(granted(UNIT.authority.reply(QUERY))).serial_number for _ in range(500)}
+    serials = {parse_token(granted(UNIT.reply(QUERY))).serial_number for _ in range(500)}
     assert len(serials) == 500
 
 
@@ -127,46 +130,49 @@ def algorithm(oid: str, size: int) -> bytes:
     ],
 )
 def test_refusal(query: bytes, reason: FailInfo) -> None:
-    assert refused(UNIT.authority.reply(query)) is reason
+    assert refused(UNIT.reply(query)) is reason
 
 
 def test_longest_nonce() -> None:
     query = der.sequence(der.integer(1), IMPRINT, der.integer((1 << 256) - 1))
-    assert granted(UNIT.authority.reply(query))
+    assert granted(UNIT.reply(query))
 
 
 def test_negative_nonce() -> None:
     query = der.sequence(der.integer(1), IMPRINT, b"\x02\x01\x80")
-    token = granted(UNIT.authority.reply(query))
+    token = granted(UNIT.reply(query))
     assert b"\x02\x01\x80" in token
 
 
 @pytest.mark.parametrize("off", [timedelta(days=-2), timedelta(days=2)], ids=["not yet valid", "expired"])
 def test_unit_whose_certificate_is_not_valid(off: timedelta) -> None:
-    authority = Authority(UNIT.factory, lambda: MOMENT + off)
-    assert refused(authority.reply(QUERY)) is FailInfo.SYSTEM_FAILURE
+    authority = Authority(UNIT.authority.unit, lambda: MOMENT + off, policies=Policies(POLICY))
+    assert refused(answer(authority, QUERY)) is FailInfo.SYSTEM_FAILURE
 
 
 def test_clock_that_cannot_be_trusted() -> None:
     def clock() -> "timedelta":
         raise TimeNotAvailableError
 
-    authority = Authority(UNIT.factory, clock)  # type: ignore[arg-type]
-    assert refused(authority.reply(QUERY)) is FailInfo.TIME_NOT_AVAILABLE
+    authority = Authority(UNIT.authority.unit, clock, policies=Policies(POLICY))  # type: ignore[arg-type]
+    assert refused(answer(authority, QUERY)) is FailInfo.TIME_NOT_AVAILABLE
 
 
-class LostKey:
-    """A key whose device is gone."""
+class LostKey(SoftwareTsuKey):
+    """A key whose device goes after its first use."""
 
-    algorithm = der.sequence(der.oid("1.2.840.10045.4.3.2"))
+    uses = 0
 
     def sign(self, data: bytes) -> bytes:
-        raise OSError(f"no device to sign {len(data)} octets")
+        self.uses += 1
+        if self.uses > 1:
+            raise OSError(f"no device to sign {len(data)} octets")
+        return super().sign(data)
 
 
 def test_key_that_cannot_be_used() -> None:
-    factory = TokenFactory(LostKey(), UNIT.tsu.certificate, (), policy=POLICY)
-    reply = Authority(factory, lambda: MOMENT).reply(QUERY)
+    unit = TimestampingUnit(LostKey(UNIT.tsu.key), UNIT.tsu.certificate)
+    reply = answer(Authority(unit, lambda: MOMENT, policies=Policies(POLICY)), QUERY)
     assert refused(reply) is FailInfo.SYSTEM_FAILURE
     assert b"device" not in reply
 
@@ -183,12 +189,12 @@ def test_rejections_are_der(reason: FailInfo) -> None:
 
 @given(st.binary(max_size=300))
 def test_random_octets_get_a_rejection(query: bytes) -> None:
-    assert refused(UNIT.authority.reply(query)) is FailInfo.BAD_DATA_FORMAT
+    assert refused(UNIT.reply(query)) is FailInfo.BAD_DATA_FORMAT
 
 
 @given(st.integers(0, len(QUERY)), st.binary(max_size=5), st.integers(0, 5))
 def test_spliced_query_gets_a_reply(at: int, piece: bytes, dropped: int) -> None:
     query = QUERY[:at] + piece + QUERY[at + dropped :]
-    status, token = status_of(UNIT.authority.reply(query))
+    status, token = status_of(UNIT.reply(query))
     assert status["status"].native in ("granted", "rejection")
     assert (token is None) == (status["status"].native == "rejection")

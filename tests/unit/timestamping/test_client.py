@@ -38,7 +38,7 @@ def ask(handler: Handler, *, imprint: bytes = bytes(32), policy: str | None = No
 
 
 def answering(unit: Unit) -> Handler:
-    return lambda request: httpx.Response(200, content=unit.authority.reply(request.content), headers=REPLY_TYPE)
+    return lambda request: httpx.Response(200, content=unit.reply(request.content), headers=REPLY_TYPE)
 
 
 def test_token(unit: Unit) -> None:

@@ -42,7 +42,7 @@ UNIT = make_unit()
 TSU = UNIT.tsu
 QUERY = build_request(bytes(32), SHA256, nonce=7, policy=POLICY)
 REQUEST = parse_request(QUERY)
-REPLY = UNIT.authority.reply(QUERY)
+REPLY = UNIT.reply(QUERY)
 GRANTED = der.sequence(der.integer(0))
 
 
@@ -225,7 +225,7 @@ def test_check_imprint() -> None:
 
 
 def test_good_reply(unit: Unit) -> None:
-    token = parse_reply(unit.authority.reply(QUERY), REQUEST, party="the authority")
+    token = parse_reply(unit.reply(QUERY), REQUEST, party="the authority")
     assert (token.imprint, token.policy) == (bytes(32), POLICY)
 
 

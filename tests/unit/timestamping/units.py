@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from asn1crypto import core, tsp
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -11,11 +12,13 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from tests.unit.signing.issuing import Extensions, Holder, PrivateKey, authority, issue
+from tests.unit.signing.issuing import Extensions, Holder, PrivateKey, authority, issue, usage
 from timestamping import cms, der
 from timestamping.algorithms import DigestAlgorithm
 from timestamping.authority.authority import Authority
 from timestamping.authority.factory import SoftwareTsuKey, TokenFactory, signing_certificate_v2
+from timestamping.authority.policies import Policies
+from timestamping.authority.unit import TimestampingUnit
 from timestamping.request import message_imprint
 
 POLICY = "2.25.4711"
@@ -23,7 +26,7 @@ MOMENT = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
 SHA256 = DigestAlgorithm.SHA256
 
 EKU = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.TIME_STAMPING])
-TIME_STAMPING: Extensions = ((EKU, True),)
+TIME_STAMPING: Extensions = ((usage("digital_signature"), True), (EKU, True))
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,18 @@ class Unit:
     factory: TokenFactory
     authority: Authority
 
+    def reply(self, query: bytes) -> bytes:
+        """What the authority answers."""
+        return answer(self.authority, query)
+
+
+def answer(authority: Authority, query: bytes) -> bytes:
+    """Drive an authority that waits for nothing, inside or outside of an event loop."""
+    work = authority.reply(query)
+    with pytest.raises(StopIteration) as ended:
+        work.send(None)
+    return bytes(ended.value.value)
+
 
 def make_unit(
     *, key: PrivateKey | None = None, digest: DigestAlgorithm = SHA256, extensions: Extensions = TIME_STAMPING
@@ -42,10 +57,10 @@ def make_unit(
     """Make an authority whose unit has a certificate with these extensions."""
     ca = authority("Timestamping CA")
     tsu = issue("Timestamping Unit", ca, key=key or ec.generate_private_key(ec.SECP256R1()), extensions=extensions)
-    factory = TokenFactory(
-        SoftwareTsuKey(tsu.key, digest), tsu.certificate, (ca.certificate,), policy=POLICY, digest=digest
-    )
-    return Unit(ca, tsu, factory, Authority(factory, lambda: MOMENT))
+    tsu_key, chain = SoftwareTsuKey(tsu.key, digest), (ca.certificate,)
+    factory = TokenFactory(tsu_key, tsu.certificate, chain, policy=POLICY, digest=digest)
+    unit = TimestampingUnit(tsu_key, tsu.certificate, chain, digest=digest)
+    return Unit(ca, tsu, factory, Authority(unit, lambda: MOMENT, policies=Policies(POLICY)))
 
 
 def status_of(reply: bytes) -> tuple[tsp.PKIStatusInfo, bytes | None]:

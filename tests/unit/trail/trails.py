@@ -23,6 +23,8 @@ from tests.unit.timestamping.units import MOMENT, POLICY, TIME_STAMPING, Unit, m
 from timestamping.algorithms import DigestAlgorithm
 from timestamping.authority.authority import Authority
 from timestamping.authority.factory import SoftwareTsuKey, TokenFactory
+from timestamping.authority.policies import Policies
+from timestamping.authority.unit import TimestampingUnit
 from timestamping.request import TimestampRequest
 
 KEYRING = Keyring(bytes(range(32)))
@@ -113,4 +115,5 @@ def new_unit(name: str) -> Unit:
     ca = authority(f"Timestamping CA {name}")
     tsu = issue("Timestamping Unit", ca, key=ec.generate_private_key(ec.SECP256R1()), extensions=TIME_STAMPING)
     factory = TokenFactory(SoftwareTsuKey(tsu.key), tsu.certificate, (ca.certificate,), policy=POLICY)
-    return Unit(ca, tsu, factory, Authority(factory, lambda: MOMENT))
+    unit = TimestampingUnit(SoftwareTsuKey(tsu.key), tsu.certificate, (ca.certificate,))
+    return Unit(ca, tsu, factory, Authority(unit, lambda: MOMENT, policies=Policies(POLICY)))
