@@ -6,11 +6,11 @@ looks at is malformed.
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from types import MappingProxyType
 
 from asn1crypto import cms as asn1
-from asn1crypto import core, tsp
+from asn1crypto import tsp
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
@@ -27,9 +27,6 @@ NameCheck = Callable[[tsp.TSTInfo, x509.Certificate], None]
 RequestCheck = Callable[[tsp.TSTInfo, TimestampRequest], None]
 
 MOST_SERIAL_BITS = 160
-OID_QC_STATEMENTS = "1.3.6.1.5.5.7.1.3"
-OID_QUALIFIED_TIMESTAMP = "0.4.0.19422.1.1"
-"""esi4-qtstStatement-1 (EN 319 422): the authority declares the token a qualified electronic timestamp."""
 
 _GENERALIZED_TIME = re.compile(rb"\x18.(\d{14})(?:\.(\d*[1-9]))?Z", re.DOTALL)
 _SINGLE_ATTRIBUTES = MappingProxyType(
@@ -63,44 +60,10 @@ def imprint(info: tsp.TSTInfo) -> tuple[DigestAlgorithm, bytes]:
     return algorithm, value
 
 
-def accuracy(info: tsp.TSTInfo) -> timedelta | None:
-    """Return the declared accuracy, None where there is none."""
-    parts = info["accuracy"].native
-    if parts is None:
-        return None
-    seconds, millis, micros = (parts[name] for name in ("seconds", "millis", "micros"))
-    if (seconds or 0) < 0 or not all(part is None or 1 <= part <= 999 for part in (millis, micros)):
-        raise CmsError("the accuracy has parts out of range")
-    return timedelta(seconds=seconds or 0, milliseconds=millis or 0, microseconds=micros or 0)
-
-
-def states_qualified(info: tsp.TSTInfo) -> bool:
-    """Tell whether the token declares itself a qualified electronic timestamp (EN 319 422, qcStatements)."""
-    for extension in info["extensions"]:
-        if extension["extn_id"].dotted != OID_QC_STATEMENTS:
-            continue
-        for statement in cms.encodings(core.Sequence.load(extension["extn_value"].native, strict=True).contents):
-            kind = next(cms.encodings(core.Sequence.load(statement, strict=True).contents))
-            if core.ObjectIdentifier.load(kind, strict=True).dotted == OID_QUALIFIED_TIMESTAMP:
-                return True
-    return False
-
-
 def unit_validity(certificate: x509.Certificate, moment: datetime) -> None:
     """Check that the TSU certificate was valid at genTime; that it has expired since says nothing."""
     if not certificate.not_valid_before_utc <= moment <= certificate.not_valid_after_utc:
         raise CmsError("genTime lies outside the TSU certificate's validity")
-
-
-def unit_key_period(certificate: x509.Certificate, moment: datetime) -> None:
-    """Check that the private key might still be used at genTime, where its certificate limits that."""
-    try:
-        period = certificate.extensions.get_extension_for_class(x509.PrivateKeyUsagePeriod).value
-    except x509.ExtensionNotFound:
-        return
-    begin, end = (each and each.replace(tzinfo=UTC) for each in (period.not_before, period.not_after))
-    if (begin is not None and moment < begin) or (end is not None and moment > end):
-        raise CmsError("genTime lies outside the usage period of the TSU's private key")
 
 
 def _content(signed: cms.SignedData) -> bytes:
@@ -136,7 +99,7 @@ def _message_digest(signed: cms.SignedData) -> None:
 
 
 def _attribute_order(signed: cms.SignedData) -> None:
-    if not strict_der.is_sorted(cms.encodings(_inside(signed.signer.signed_attributes))):
+    if not strict_der.is_sorted(cms.encodings(strict_der.contents(signed.signer.signed_attributes))):
         raise CmsError("the signed attributes do not stand in the order of DER")
 
 
@@ -221,7 +184,7 @@ def _critical_extensions(info: tsp.TSTInfo) -> None:
 
 def _tsa_name(info: tsp.TSTInfo, certificate: x509.Certificate) -> None:
     for encoding in cms.encodings(info.contents):
-        if encoding[0] == 0xA0 and _inside(encoding) not in _names(certificate):
+        if encoding[0] == 0xA0 and strict_der.contents(encoding) not in _names(certificate):
             raise CmsError("the tsa name differs from the TSU certificate's subject")
 
 
@@ -231,11 +194,7 @@ def _names(certificate: x509.Certificate) -> list[bytes]:
         others = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         return names
-    return names + list(cms.encodings(_inside(others.public_bytes())))
-
-
-def _inside(encoding: bytes) -> bytes:
-    return encoding[2 if encoding[1] < 0x80 else 2 + (encoding[1] & 0x7F) :]
+    return names + list(cms.encodings(strict_der.contents(others.public_bytes())))
 
 
 def _nonce(info: tsp.TSTInfo, request: TimestampRequest) -> None:

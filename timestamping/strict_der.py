@@ -56,6 +56,11 @@ def first_length(data: bytes) -> int:
     return _Walk(data).element(0, len(data), 0)
 
 
+def contents(encoding: bytes) -> bytes:
+    """Return what stands behind tag and length of a complete encoding."""
+    return encoding[2 if encoding[1] <= 0x80 else 2 + (encoding[1] & 0x7F) :]
+
+
 def is_sorted(encodings: Iterator[bytes]) -> bool:
     """Tell whether encodings stand as in a SET OF in DER (X.690, clause 11.6)."""
     previous = b""
