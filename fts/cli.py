@@ -24,6 +24,7 @@ from fts.signing_job import Signed, SigningOrder, check_destination
 from fts.terminal import check_terminal, printable
 from fts.timestamps.commands import timestamp
 from fts.trust_files import load_trust_files
+from fts.tsa.commands import tsa_command
 from fts.verify_json import Json
 from fts.verify_view import show, utc
 from signing.eid.pkcs11 import Pkcs11Card
@@ -56,6 +57,7 @@ class ProfileName(StrEnum):
 
 application.add_typer(gateway)
 application.add_typer(timestamp, name="timestamp")
+application.command("tsa")(tsa_command)
 
 Module = Annotated[Path, typer.Option("--module", help="PKCS#11 module of the card (a shared library).")]
 Token = Annotated[str | None, typer.Option("--token", help="Label of the token, where several cards are present.")]

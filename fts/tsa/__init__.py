@@ -1,0 +1,1 @@
+"""The timestamping authority as processes: configuration, composition, door, health, supervision, demo."""
