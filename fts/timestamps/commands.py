@@ -2,9 +2,14 @@
 
 import typer
 
+from fts.timestamps.verify_command import verify_command
+
 timestamp = typer.Typer(help="Timestamps (RFC 3161).", no_args_is_help=True)
 
 
 @timestamp.callback()
 def timestamp_group() -> None:
     """Timestamps (RFC 3161)."""
+
+
+timestamp.command("verify")(verify_command)
