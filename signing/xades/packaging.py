@@ -1,19 +1,20 @@
 """Putting a signature and its documents together, in each packaging (ETSI EN 319 132-1, clause 4.1)."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 
 from lxml import etree
 
 from signing.limits import LIMITS
 from signing.ports import DocumentLockedError
+from signing.xades.builder import new_id
 from signing.xades.names import BASE64, CONTAINER, ds, sub
 from signing.xades.ports import DataObject, DocumentMissingError, DocumentNameError, Packaging
 from signing.xades.references import Dereferenced, References, UnresolvedReferenceError
 from signing.xml.c14n import XmlDocument
 from signing.xml.ports import XmlTooLargeError
-from signing.xml.reading import parse
+from signing.xml.reading import parse, serialised
 
 
 def read_all(each: DataObject) -> bytes:
@@ -57,20 +58,38 @@ def compose(
         DocumentLockedError: an earlier signature does not allow another one.
         DocumentError: a document cannot be read as XML.
     """
-    signature = deepcopy(signature)
     match packaging:
         case Packaging.ENVELOPED:
             document = XmlDocument(parse(read_all(objects[0])))
             _check_not_locked(document)
-            document.root.append(signature)
-        case Packaging.ENVELOPING:
-            _add_payloads(signature, objects, object_ids)
-            document = XmlDocument(signature.getroottree())
+            marker = _marker()
+            document.root.append(marker)
+            tree = _replaced(document.tree, {marker: signature.getroottree()})
         case Packaging.INTERNALLY_DETACHED:
-            document = XmlDocument(_container(objects, object_ids, signature))
-        case Packaging.DETACHED | Packaging.MANIFEST:
-            document = XmlDocument(signature.getroottree())
-    return document, signature
+            tree = _container(objects, object_ids, signature)
+        case Packaging.ENVELOPING | Packaging.DETACHED | Packaging.MANIFEST:
+            copy = deepcopy(signature)
+            if packaging is Packaging.ENVELOPING:
+                _add_payloads(copy, objects, object_ids)
+            tree = copy.getroottree()
+    return XmlDocument(tree), _with_id(tree, signature.get("Id"))
+
+
+def _with_id(tree: etree._ElementTree, identifier: str) -> etree._Element:
+    return next(each for each in tree.getroot().iter(ds("Signature")) if each.get("Id") == identifier)
+
+
+def _marker() -> etree._Element:
+    return etree.ProcessingInstruction(new_id("place"))
+
+
+def _replaced(tree: etree._ElementTree, pieces: Mapping[etree._Element, etree._ElementTree]) -> etree._ElementTree:
+    """Put documents into the places of markers, as text: moved as trees, lxml would give them other prefixes."""
+    data = serialised(tree)
+    for marker, piece in pieces.items():
+        before, behind = data.split(etree.tostring(marker, with_tail=False))
+        data = b"".join((before, etree.tostring(piece, encoding="utf-8", xml_declaration=False), behind))
+    return parse(data)
 
 
 def _add_payloads(signature: etree._Element, objects: Sequence[DataObject], object_ids: Sequence[str]) -> None:
@@ -88,15 +107,15 @@ def _container(
     objects: Sequence[DataObject], object_ids: Sequence[str], signature: etree._Element
 ) -> etree._ElementTree:
     root = etree.Element(f"{{{CONTAINER}}}SignedDocuments", nsmap={"fts": CONTAINER})
+    pieces: dict[etree._Element, etree._ElementTree] = {}
     for each, identifier in zip(objects, object_ids, strict=True):
         attributes = {"Id": identifier, "Name": each.name, "MimeType": each.mime_type}
-        place = sub(root, f"{{{CONTAINER}}}Document", **attributes)
-        inner = parse(read_all(each)).getroot()
-        before, behind = list(inner.itersiblings(preceding=True)), list(inner.itersiblings())
-        for node in (*reversed(before), inner, *behind):
-            place.append(node)
-    root.append(signature)
-    return root.getroottree()
+        marker = _marker()
+        sub(root, f"{{{CONTAINER}}}Document", **attributes).append(marker)
+        pieces[marker] = parse(read_all(each))
+    marker = _marker()
+    root.append(marker)
+    return _replaced(root.getroottree(), {**pieces, marker: signature.getroottree()})
 
 
 def _check_not_locked(document: XmlDocument) -> None:

@@ -9,12 +9,14 @@ import httpx
 from deploy.demo_pki.pki import Entity
 from signing.pades.report import DocumentReport
 from signing.ports import Level, Profile
+from signing.xades.extend import Extended, extend
 from signing.xades.finish import Finished, finish
 from signing.xades.ports import DataObject, Packaging, SignaturePolicy
 from signing.xades.prepare import prepare
 from signing.xades.state import Prepared
 from signing.xades.verify import verify
 from tests.support.line import Line, sign_value
+from timestamping.algorithms import DigestAlgorithm
 from timestamping.clock import Clock, utc_now
 
 INVOICE = (
@@ -95,3 +97,30 @@ def verify_xml(
     """The engine's verification, with detached files."""
     given = {name: io.BytesIO(each) for name, each in (files or {}).items()}
     return verify(io.BytesIO(data), line.anchors, clock=clock, files=given)
+
+
+def extend_xml(
+    line: Line,
+    data: bytes,
+    files: Mapping[str, bytes] | None = None,
+    digest: DigestAlgorithm = DigestAlgorithm.SHA256,
+    *,
+    clock: Clock = utc_now,
+) -> tuple[bytes, Extended]:
+    """A document whose signatures are brought to LTA or renewed, and what was said of it."""
+    output = io.BytesIO()
+    given = {name: io.BytesIO(each) for name, each in (files or {}).items()}
+
+    async def work(client: httpx.AsyncClient) -> Extended:
+        return await extend(
+            io.BytesIO(data),
+            output,
+            digest,
+            engine=line.engine(client, clock),
+            timestamps=line.timestamps(client),
+            clock=clock,
+            files=given,
+        )
+
+    result = line.run(work)
+    return output.getvalue(), result
