@@ -21,7 +21,7 @@ from tests.attack.failing import (
     STAMPED,
     Failing,
 )
-from tests.support.line import POLICY, MovableClock, timestamping_app
+from tests.support.line import POLICY, MovableClock, timestamping_app, unchecked_app
 from timestamping import der
 from timestamping.authority.authority import Authority
 from timestamping.authority.factory import SoftwareTsuKey
@@ -111,12 +111,12 @@ def test_authority_that_stamps_something_else(failing: Failing, change: Callable
 
 def test_unit_with_the_true_certificate_and_another_key(failing: Failing) -> None:
     impostor = replace(failing.pki.tsu, key=ec.generate_private_key(ec.SECP256R1()))
-    failing.tsa.current = serving(impostor)
+    failing.tsa.current = unchecked_app(impostor, utc_now)
     assert "does not match" in str(failing.refusal(TimestampInvalidError))
 
 
 def test_signer_that_stamps_for_himself(failing: Failing) -> None:
-    failing.tsa.current = serving(failing.pki.signers["p384"])
+    failing.tsa.current = unchecked_app(failing.pki.signers["p384"], utc_now)
     assert "extended key usage" in str(failing.refusal(TimestampInvalidError))
 
 

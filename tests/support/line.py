@@ -13,6 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from deploy.demo_pki.asgi import ASGIApp, Receive, Scope, Send, read_body, respond
 from deploy.demo_pki.pki import DemoPki, Entity, choose_base_url
 from deploy.demo_pki.server import DemoPkiApp, DemoServer
 from fts.outbound import OutboundLimits, Target, outbound_client
@@ -28,13 +29,16 @@ from signing.ports import Level, Profile
 from signing.trust.path import TrustAnchors
 from signing.trust.sources import RevocationSource
 from signing.trust.validation_data import ValidationDataEngine
-from timestamping.authority.app import TimestampingApp
+from timestamping import der
+from timestamping.algorithms import DigestAlgorithm
+from timestamping.authority.app import MAX_QUERY_BYTES, TimestampingApp
 from timestamping.authority.authority import Authority
-from timestamping.authority.factory import SoftwareTsuKey
+from timestamping.authority.factory import SoftwareTsuKey, TokenFactory
 from timestamping.authority.policies import Policies
 from timestamping.authority.unit import TimestampingUnit
 from timestamping.client import HttpTimestampSource
 from timestamping.clock import Clock, utc_now
+from timestamping.request import parse_request
 
 POLICY = "2.25.329800735698586629295641978511506172918"
 T = TypeVar("T")
@@ -166,6 +170,19 @@ def timestamping_app(tsu: Entity, clock: Clock) -> TimestampingApp:
     """An authority whose unit is `tsu`."""
     unit = TimestampingUnit(SoftwareTsuKey(tsu.key), tsu.certificate, tsu.chain[:1])
     return TimestampingApp(Authority(unit, clock, policies=Policies(POLICY)))
+
+
+def unchecked_app(tsu: Entity, clock: Clock) -> ASGIApp:
+    """An authority that no check keeps from stamping with an unfit unit."""
+    factory = TokenFactory(SoftwareTsuKey(tsu.key), tsu.certificate, tsu.chain[:1], policy=POLICY)
+
+    async def stamp(_scope: Scope, receive: Receive, send: Send) -> None:
+        request = parse_request(await read_body(receive, MAX_QUERY_BYTES))
+        token = factory.token(request, DigestAlgorithm.from_oid(request.algorithm_oid), clock())
+        reply = der.sequence(der.sequence(der.integer(0)), token)
+        await respond(send, 200, reply, "application/timestamp-reply")
+
+    return stamp
 
 
 class Lines:

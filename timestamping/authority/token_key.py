@@ -56,6 +56,7 @@ class Pkcs11TsuKey:
         self._digest = digest
         self._digest_info = der.sequence(der.oid(digest.oid), der.NULL)
         self._thread: int | None = None
+        self._failed = False
         self._session: Any = None
         self._key: Any = None
 
@@ -83,6 +84,7 @@ class Pkcs11TsuKey:
                 return self._sign(digest)
             except (PKCS11Error, RuntimeError) as error:
                 _log.warning("The token %s failed and is opened anew: %r", self._token_label, error)
+                self._failed = True
                 self.close()
         self._open()
         try:
@@ -113,7 +115,10 @@ class Pkcs11TsuKey:
         self._check_thread()
         try:
             library = pkcs11.lib(self._module)
-            library.reinitialize()
+            if self._failed:
+                # a module whose token went away may know of its return only after this
+                library.reinitialize()
+                self._failed = False
             token = library.get_token(token_label=self._token_label)
             self._session = token.open(user_pin=self._pin)
             self._key = self._session.get_key(object_class=pkcs11.ObjectClass.PRIVATE_KEY, label=self._key_label)
