@@ -8,11 +8,11 @@ from urllib.parse import urlsplit
 from cryptography import x509
 from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, ValidationError, field_validator, model_validator
 
+from fts.environment import Environment
 from fts.errors import RefusalError
 from fts.limits import GatewayLimits
 from fts.settings import DocumentLimits, Settings
-
-Environment = Literal["PROD", "INT", "QA", "TA"]
+from fts.tsa.configuration import Timestamping, resolve_paths
 
 EEA: Final = frozenset(
     """AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IS IT LI LT LU LV MT NL NO PL PT RO SE SI SK""".split()  # noqa: SIM905
@@ -115,6 +115,8 @@ class Configuration(BaseModel):
     """Where reports of security events are sent from; without, they are kept for `fts incidents report`."""
     document_processes: Annotated[int, Field(ge=1, le=64)] = 2
     """Processes of each worker for signatures, and as many again for inspections and previews."""
+    timestamping: Timestamping | None = None
+    """The gateway's own timestamping authority, at `/tsa`."""
     limits: GatewayLimits = GatewayLimits()
     document_limits: DocumentLimits = DocumentLimits()
 
@@ -131,6 +133,8 @@ class Configuration(BaseModel):
             raise ValueError("the demo card is refused in PROD")
         if self.environment == "PROD":
             self._check_production()
+        if self.timestamping is not None:
+            self.timestamping.check_for(self.environment)
         local = urlsplit(self.public_url).hostname in _LOOPBACK and self.environment != "PROD"
         if not self.is_secure and not local:
             raise ValueError("public_url must begin with https:// (http:// on this machine, outside PROD; FTS-SEC-1)")
@@ -190,6 +194,8 @@ def load(path: Path) -> Configuration:
         members = values.get(table, {}) if table else values
         if isinstance(members, dict) and isinstance(members.get(name), str):
             members[name] = (path.parent / members[name]).resolve()
+    if isinstance(values.get("timestamping"), dict):
+        resolve_paths(values["timestamping"], path.parent)
     try:
         return Configuration.model_validate(values)
     except ValidationError as error:

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from sqlalchemy import text
 
 from fts.audit.chain import lag
@@ -22,8 +22,8 @@ async def live() -> dict[str, str]:
 
 
 @router.get("/ready", responses=responses("NOT_READY"))
-async def ready(services: ServicesDep) -> dict[str, str]:
-    """Answer that database and object store can be used."""
+async def ready(request: Request, services: ServicesDep) -> dict[str, str]:
+    """Answer that database and object store can be used, and that the gateway's own authority may issue tokens."""
     try:
         async with services.database.read() as connection:
             await connection.execute(text("SELECT version_num FROM alembic_version"))
@@ -34,6 +34,9 @@ async def ready(services: ServicesDep) -> dict[str, str]:
         raise ProblemError("NOT_READY", f"the trail's sequencer is {behind.total_seconds():.0f} s behind")
     if isinstance(services.clock, SteadyClock) and services.clock.jump is not None:
         raise ProblemError("NOT_READY", "the clock jumped; set it right and restart the process")
+    own = request.app.state.stampers.own
+    if own is not None and (faults := own.faults()):
+        raise ProblemError("NOT_READY", f"the timestamping authority issues nothing: {'; '.join(faults)}")
     try:
         await services.vault.objects.check()
     except StorageError as error:

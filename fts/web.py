@@ -25,6 +25,9 @@ from fts.page.render import Pages
 from fts.services import wired
 from fts.signings import page_routes
 from fts.signings import routes as signings
+from fts.timestamps import routes as timestamps
+from fts.timestamps.stamper import stamping
+from fts.tsa.watch import watch
 from timestamping.clock import Clock
 
 _STATIC: Final = Path(__file__).parent / "page" / "static"
@@ -68,13 +71,18 @@ def described(configuration: Configuration) -> dict[str, Any]:
 def _routes(configuration: Configuration, clock: Clock | None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with wired(configuration, "web", clock) as services:
+        parts = wired(configuration, "web", clock)
+        async with parts as services, stamping(configuration, services.clock) as stampers:
             app.state.services = services
+            app.state.stampers = stampers
             app.state.admission = Admission(services)
-            desk = asyncio.create_task(services.desk.run())
+            tasks = [asyncio.create_task(services.desk.run())]
+            if stampers.own is not None:
+                tasks.append(asyncio.create_task(watch(services.database, stampers.own.clock)))
             await services.bell.listen("web", services.changes.hear)
             yield
-            desk.cancel()
+            for task in tasks:
+                task.cancel()
             await services.desk.close()
 
     app = FastAPI(
@@ -88,8 +96,10 @@ def _routes(configuration: Configuration, clock: Clock | None) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.pages = Pages(environment=configuration.environment, operator=configuration.operator)
-    for router in (documents.router, signings.router, account.router, page_routes.router, health.router):
+    routers = (documents.router, signings.router, timestamps.router, account.router, page_routes.router, health.router)
+    for router in routers:
         app.include_router(router)
+    app.router.routes.append(timestamps.door())
     app.mount("/static", _Static(directory=_STATIC))
     app.add_route("/openapi.json", _openapi, include_in_schema=False)
     install(app)

@@ -13,14 +13,14 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from fts.configuration import EEA
 from fts.errors import RefusalError
 
-Operation = Literal["upload", "sign", "download", "read", "custody"]
-"""What capacity is agreed for: uploads, new signings, downloads, other reads, export and destruction."""
+Operation = Literal["upload", "sign", "timestamp", "download", "read", "custody"]
+"""What capacity is agreed for: uploads, new signings, timestamps, downloads, other reads, export and destruction."""
 
-Scope = Literal["documents", "signings", "custody", "usage"]
+Scope = Literal["documents", "signings", "timestamps", "custody", "usage"]
 """What a credential may be used for."""
 
-OPERATIONS: Final[tuple[Operation, ...]] = ("upload", "sign", "download", "read", "custody")
-SCOPES: Final[tuple[Scope, ...]] = ("documents", "signings", "custody", "usage")
+OPERATIONS: Final[tuple[Operation, ...]] = ("upload", "sign", "timestamp", "download", "read", "custody")
+SCOPES: Final[tuple[Scope, ...]] = ("documents", "signings", "timestamps", "custody", "usage")
 
 MOST_RETENTION_HOURS: Final = 120
 """FTS-GDPR-1: five days."""
@@ -80,6 +80,7 @@ class Capacity(_Strict):
 STANDARD_CAPACITY: Final[dict[Operation, Capacity]] = {
     "upload": Capacity(per_minute=120, burst=60, per_day=20_000, bytes_per_day=100 * 1024**3),
     "sign": Capacity(per_minute=120, burst=60, per_day=20_000),
+    "timestamp": Capacity(per_minute=600, burst=300, per_day=100_000),
     "download": Capacity(per_minute=240, burst=120, per_day=50_000),
     "read": Capacity(per_minute=1200, burst=600, per_day=500_000),
     "custody": Capacity(per_minute=6, burst=6, per_day=500),

@@ -38,6 +38,10 @@ SIGNER: Final = re.compile(r"/sign/[^/]+(/.+)?")
 """The signing page: opened by the secret of its link, then by its session."""
 
 
+TIMESTAMPING_DOOR: Final = ("POST", "/tsa")
+"""Where timestamp queries come in (RFC 3161, clause 3.4); outside PROD the configuration may open it to anybody."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """What a request of clients needs."""
@@ -62,6 +66,9 @@ RULES: Final = (
     _rule("GET", "/v1/signings/{id}", "signings", "read"),
     _rule("POST", "/v1/signings/{id}/cancel", "signings", "read"),
     _rule("GET", "/v1/signings/{id}/content", "signings", "download"),
+    _rule("POST", "/tsa", "timestamps", "timestamp"),
+    _rule("POST", "/v1/timestamps", "timestamps", "timestamp"),
+    _rule("POST", "/v1/timestamps/batch", "timestamps", "timestamp"),
     _rule("GET", "/v1/export", "custody", "custody"),
     _rule("GET", "/v1/usage", "usage", "read"),
 )
@@ -78,6 +85,8 @@ class Admission:
         self._proxies: Networks = tuple(ip_network(str(network)) for network in configuration.proxies)
         self._by_network = configuration.environment == "PROD"
         self._under_way: Counter[str] = Counter()
+        authority = configuration.timestamping
+        self._open_door = authority is not None and authority.door.open and configuration.environment != "PROD"
 
     async def decide(self, scope: Any) -> str | None:
         """Let a request in, with `address` and, for clients, `authenticated` in its state; return whom to release.
@@ -90,6 +99,8 @@ class Admission:
         if any(method in (verb, "HEAD") and pattern.fullmatch(path) for verb, pattern in PUBLIC):
             return None
         if SIGNER.fullmatch(path):
+            return None
+        if self._open_door and (method, path) == TIMESTAMPING_DOOR and not _header(scope, b"authorization"):
             return None
         found = await self._authenticated(scope, address)
         self._check_network(found, address, state["reference"])

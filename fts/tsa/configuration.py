@@ -9,9 +9,9 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, StringConstraints, ValidationError, model_validator
 
+from fts.environment import Environment
 from fts.errors import RefusalError
 
-Environment = Literal["PROD", "INT", "QA", "TA"]
 PolicyId = Annotated[str, StringConstraints(pattern=r"^[0-2](\.(0|[1-9]\d*)){1,31}$", max_length=128)]
 """Dotted object identifier."""
 

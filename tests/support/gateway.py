@@ -370,7 +370,7 @@ def write_client(folder: Path, client_id: str, **more: Any) -> Path:
         "agreed_on": "2026-01-15",
         "return_urls": [RETURN_URL],
         "profiles": ["PADES_LTA", "PADES_LT", "PADES_T", "PADES_B"],
-        "capacity": dict.fromkeys(("upload", "sign", "download", "read", "custody"), PLENTY),
+        "capacity": dict.fromkeys(("upload", "sign", "timestamp", "download", "read", "custody"), PLENTY),
         **more,
     }
     folder.mkdir(exist_ok=True)

@@ -37,8 +37,9 @@ _SECONDS = Accuracy(seconds=1)
 class TsuKey(Protocol):
     """The private key of a timestamping unit, wherever it lives."""
 
-    algorithm: bytes
-    """DER of the AlgorithmIdentifier of its signatures."""
+    @property
+    def algorithm(self) -> bytes:
+        """DER of the AlgorithmIdentifier of its signatures."""
 
     def sign(self, data: bytes) -> bytes:
         """Hash with the unit's digest algorithm and sign; raises OSError when the key cannot be used."""
