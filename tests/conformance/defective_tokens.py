@@ -10,7 +10,7 @@ from asn1crypto import algos, cms, core, tsp
 from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from deploy.demo_pki.pki import Entity
@@ -33,11 +33,18 @@ class Parts:
     info: dict[str, Any] = field(default_factory=dict)
     attributes: dict[str, Any] = field(default_factory=dict)
     """Values of the signed attributes by their asn1crypto names."""
+    more_attributes: list[tuple[str, list[Any]]] = field(default_factory=list)
+    """Further signed attributes with any number of values; a value of None for message_digest is the right one."""
+    sorted_attributes: bool = True
     content_type: str = "tst_info"
     digest: str = SHA256
     certificates: list[x509.Certificate] = field(default_factory=list)
     signers: int = 1
-    key: ec.EllipticCurvePrivateKey | None = None
+    named: x509.Certificate | None = None
+    """The certificate that issuer and serial number in the SignerInfo are of; the unit's by default."""
+    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | None = None
+    changes: list[Callable[[bytes], bytes]] = field(default_factory=list)
+    """Made to the token when all is signed."""
     behind: bytes = b""
     """Octets behind the reply."""
 
@@ -95,44 +102,65 @@ def directory_name(name: x509.Name) -> asn1_x509.GeneralName:
 def _token(parts: Parts) -> bytes:
     info = tsp.TSTInfo({name: value for name, value in parts.info.items() if value is not None})
     content = info.dump()
-    if parts.attributes.get("message_digest", b"") is None:
-        parts.attributes["message_digest"] = hashlib.new(parts.digest, content).digest()
-    attributes = cms.CMSAttributes(
-        [cms.CMSAttribute({"type": name, "values": [value]}) for name, value in parts.attributes.items()]
-    )
-    certificate = asn1_x509.Certificate.load(parts.tsu.certificate.public_bytes(Encoding.DER))
-    key = parts.key or parts.tsu.key
-    assert isinstance(key, ec.EllipticCurvePrivateKey)
-    primitive = hashes.SHA1() if parts.digest == SHA1 else hashes.SHA256()  # noqa: S303 - the defect
+    digest = hashlib.new(parts.digest, content).digest()
+    attributes = _attributes(parts, digest)
+    named = asn1_x509.Certificate.load((parts.named or parts.tsu.certificate).public_bytes(Encoding.DER))
+    algorithm, value = _signature(parts, attributes.dump())
     signer = cms.SignerInfo(
         {
             "version": "v1",
             "sid": cms.SignerIdentifier(
                 "issuer_and_serial_number",
-                {"issuer": certificate.issuer, "serial_number": certificate.serial_number},
+                {"issuer": named.issuer, "serial_number": named.serial_number},
             ),
             "digest_algorithm": algos.DigestAlgorithm({"algorithm": parts.digest}),
             "signed_attrs": attributes,
-            "signature_algorithm": algos.SignedDigestAlgorithm({"algorithm": f"{parts.digest}_ecdsa"}),
-            "signature": key.sign(attributes.dump(), ec.ECDSA(primitive)),
+            "signature_algorithm": algos.SignedDigestAlgorithm({"algorithm": algorithm}),
+            "signature": value,
         }
     )
-    signed = cms.SignedData(
-        {
-            "version": "v3",
-            "digest_algorithms": [{"algorithm": parts.digest}],
-            "encap_content_info": {
-                "content_type": parts.content_type,
-                "content": core.ParsableOctetString(content, explicit=0),
-            },
-            "certificates": [
-                asn1_x509.Certificate.load(each.public_bytes(Encoding.DER)) for each in parts.certificates
-            ],
-            "signer_infos": [signer] * parts.signers,
-        }
-    )
+    fields: dict[str, Any] = {
+        "version": "v3",
+        "digest_algorithms": [{"algorithm": parts.digest}],
+        "encap_content_info": {
+            "content_type": parts.content_type,
+            "content": core.ParsableOctetString(content, explicit=0),
+        },
+        "signer_infos": [signer] * parts.signers,
+    }
+    if parts.certificates:
+        fields["certificates"] = [
+            asn1_x509.Certificate.load(each.public_bytes(Encoding.DER)) for each in parts.certificates
+        ]
+    signed = cms.SignedData(fields)
     encoded: bytes = cms.ContentInfo({"content_type": "signed_data", "content": signed}).dump()
+    for change in parts.changes:
+        encoded = change(encoded)
     return encoded
+
+
+def _attributes(parts: Parts, digest: bytes) -> cms.CMSAttributes:
+    wanted = [(name, [value]) for name, value in parts.attributes.items()] + parts.more_attributes
+    encoded = sorted(
+        cms.CMSAttribute(
+            {
+                "type": name,
+                "values": [digest if value is None and name == "message_digest" else value for value in values],
+            }
+        ).dump()
+        for name, values in wanted
+    )
+    if not parts.sorted_attributes:
+        encoded.reverse()
+    return cms.CMSAttributes.load(core.SetOf(spec=core.Any, contents=b"".join(encoded)).dump())
+
+
+def _signature(parts: Parts, data: bytes) -> tuple[str, bytes]:
+    key = parts.key or parts.tsu.key
+    primitive = hashes.SHA1() if parts.digest == SHA1 else hashes.SHA256()  # noqa: S303 - the defect
+    if isinstance(key, rsa.RSAPrivateKey):
+        return f"{parts.digest}_rsa", key.sign(data, padding.PKCS1v15(), primitive)
+    return f"{parts.digest}_ecdsa", key.sign(data, ec.ECDSA(primitive))
 
 
 def _sequence(content: bytes) -> bytes:
