@@ -60,7 +60,11 @@ def parse(data: bytes) -> etree._ElementTree:
     )
     try:
         root = etree.fromstring(text.encode("utf-8"), parser)
-    except (etree.XMLSyntaxError, ValueError) as error:
+    except etree.XMLSyntaxError as error:
+        if error.code == etree.ErrorTypes.ERR_RESOURCE_LIMIT:
+            raise XmlTooLargeError(f"the XML is too deep or too large: {error}") from error
+        raise XmlDamagedError(f"the XML is not well-formed: {error}") from error
+    except ValueError as error:
         raise XmlDamagedError(f"the XML is not well-formed: {error}") from error
     tree = root.getroottree()
     if tree.docinfo.internalDTD is not None or tree.docinfo.externalDTD is not None:
@@ -93,6 +97,8 @@ def _decoded(data: bytes) -> str:
         raise XmlDamagedError(f"the XML declares the encoding {stated!r} and has the mark of another")
     if (declaration := _DECLARATION.match(text)) is not None:
         text = text[declaration.end() :]
+        if _begins_declared(text):
+            raise XmlDamagedError("the XML has two declarations")
     if "\x00" in text:
         raise XmlDamagedError("the XML holds a null character")
     return text
@@ -100,12 +106,16 @@ def _decoded(data: bytes) -> str:
 
 def _declared(text: str) -> str | None:
     """Return the encoding that a document declares, in small letters."""
-    if not text.startswith("<?xml") or text[5:6] not in {" ", "\t", "\r", "\n"}:
+    if not _begins_declared(text):
         return None
     declaration = _DECLARATION.match(text)
     if declaration is None:
         raise XmlDamagedError("the XML declaration is malformed, or of a version other than 1.0")
     return declaration[1] and declaration[1].lower()
+
+
+def _begins_declared(text: str) -> bool:
+    return text.startswith("<?xml") and text[5:6] in {" ", "\t", "\r", "\n"}
 
 
 def _check_prolog(text: str) -> None:

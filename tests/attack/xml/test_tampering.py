@@ -1,0 +1,114 @@
+"""Tampering with signed XML: our verification names each change; EU DSS notices it, too (X-3, X-6, X-7, X-9, X-10)."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from lxml import etree
+
+from signing.pades.report import DocumentReport
+from signing.ports import Level, Profile
+from signing.xades.ports import Packaging
+from tests.attack.xml.tampering import VECTORS
+from tests.oracles.oracle import Oracle, OracleError
+from tests.support.line import Line, Lines
+from tests.support.xades import INVOICE, sign_xml, verify_xml
+
+FILES = {"invoice.xml": INVOICE, "letter.bin": b"\x00\x01"}
+DOCUMENTS = {"invoice.xml": INVOICE, "order.xml": b"<order><n>1</n></order>"}
+LEVELS = {"b": Level.B, "t": Level.T, "lta": Level.LTA}
+PACKAGINGS = {
+    "enveloping": (Packaging.ENVELOPING, FILES),
+    "container": (Packaging.INTERNALLY_DETACHED, DOCUMENTS),
+    "manifest": (Packaging.MANIFEST, FILES),
+}
+
+Materials = Mapping[str, tuple[bytes, bytes]]
+"""Signed documents by name, each with another to steal from."""
+
+
+@pytest.fixture(scope="module")
+def materials(line: Line) -> Materials:
+    made = {}
+    for name, level in LEVELS.items():
+        profile = Profile(level)
+        other = sign_xml(line, {"other.xml": b"<other/>"}, signer="rsa3072", profile=profile).data
+        made[name] = (sign_xml(line, {"invoice.xml": INVOICE}, profile=profile).data, other)
+    for name, (packaging, documents) in PACKAGINGS.items():
+        data = sign_xml(line, documents, packaging, profile=Profile(Level.B)).data
+        made[name] = (data, data)
+    return made
+
+
+def codes(report: DocumentReport) -> set[str]:
+    """The codes of all problems, wherever they stand."""
+    found = list(report.problems)
+    for signature in report.signatures:
+        found += [*signature.problems, *(p for t in signature.timestamps for p in t.problems)]
+    for stamp in report.archive_timestamps:
+        found += stamp.problems
+    return {finding.code for finding in found}
+
+
+def test_materials_are_valid(materials: Materials, line: Line) -> None:
+    for name, (data, _) in materials.items():
+        report = verify_xml(line, data, FILES)
+        assert (name, report.valid, codes(report)) == (name, True, set())
+
+
+@pytest.mark.parametrize("name", VECTORS)
+def test_tampering_is_named(name: str, materials: Materials, line: Line, oracle: Oracle, tmp_path: Path) -> None:
+    vector = VECTORS[name]
+    original, other = materials[vector.material]
+    tree = etree.fromstring(original)
+    vector.edit(tree, etree.fromstring(other))
+    data = etree.tostring(tree, encoding="UTF-8", xml_declaration=True)
+    report = verify_xml(line, data, FILES)
+    assert (report.valid, report.level) == (False, None)
+    assert codes(report) == vector.codes
+    assert dss_is_content(data, vector.material, line, oracle, tmp_path) == vector.dss_content
+
+
+def test_files_behind_a_detached_signature(line: Line) -> None:
+    for packaging in (Packaging.DETACHED, Packaging.MANIFEST):
+        data = sign_xml(line, FILES, packaging, profile=Profile(Level.LTA)).data
+        assert verify_xml(line, data, FILES).valid
+        assert codes(verify_xml(line, data, {**FILES, "letter.bin": b"\x00\x02"})) >= {"CONTENT_CHANGED"}
+        assert codes(verify_xml(line, data, {"invoice.xml": INVOICE})) >= {"REFERENCE"}
+
+
+def test_a_removed_signature_timestamp_lowers_the_level(materials: Materials, line: Line) -> None:
+    tree = etree.fromstring(materials["t"][0])
+    stamp = next(tree.iter("{*}SignatureTimeStamp"))
+    stamp.getparent().remove(stamp)
+    report = verify_xml(line, etree.tostring(tree))
+    assert (report.valid, report.level) == (True, Level.B)
+
+
+def test_an_untrusted_signer_is_named(materials: Materials, line: Line, lines: Lines) -> None:
+    elsewhere = lines.start()
+    for name in LEVELS:
+        assert "SIGNER_UNTRUSTED" in codes(verify_xml(elsewhere, materials[name][0]))
+    assert line.pki.root.certificate != elsewhere.pki.root.certificate
+
+
+def dss_is_content(data: bytes, material: str, line: Line, oracle: Oracle, folder: Path) -> bool:
+    """Whether EU DSS has no complaint, the signer's and the authority's certificates being anchors below LTA."""
+    path = folder / "signature.xml"
+    path.write_bytes(data)
+    detached = []
+    for name, each in FILES.items():
+        (folder / name).write_bytes(each)
+        detached.append(folder / name)
+    anchors = [line.root_pem]
+    level: Level = LEVELS.get(material, Level.B)
+    if level is not Level.LTA:
+        anchors += [line.pem(name, signer.certificate) for name, signer in line.pki.signers.items()]
+        anchors.append(line.pem("tsu", line.pki.tsu.certificate))
+    files = detached if material == "manifest" else []
+    try:
+        validation = oracle.validate(path, anchors, detached=files)
+    except OracleError:
+        return False
+    stamps = {Level.B: 0, Level.T: 1, Level.LTA: 2}[level]
+    return validation.verdict(level.value, timestamps=stamps, form="XAdES") == []
