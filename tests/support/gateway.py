@@ -347,7 +347,7 @@ class Gateway:
         lines = [f"{name} = {json.dumps(value)}" for name, value in values.items()]
         for table, members in self.configuration.items():
             if isinstance(members, dict):
-                lines += [f"[{table}]", *(f"{name} = {json.dumps(value)}" for name, value in members.items())]
+                lines += [f"[{table}]", *(f"{name} = {_toml(value)}" for name, value in members.items())]
         self.config.write_text("\n".join(lines) + "\n")
 
 
