@@ -12,6 +12,7 @@ from types import MappingProxyType
 from asn1crypto import cms as asn1
 from asn1crypto import tsp
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from timestamping import cms, der, strict_der
@@ -27,6 +28,8 @@ NameCheck = Callable[[tsp.TSTInfo, x509.Certificate], None]
 RequestCheck = Callable[[tsp.TSTInfo, TimestampRequest], None]
 
 MOST_SERIAL_BITS = 160
+SHORTEST_RSA_BITS = 2048
+SHORTEST_EC_BITS = 256
 
 _GENERALIZED_TIME = re.compile(rb"\x18.(\d{14})(?:\.(\d*[1-9]))?Z", re.DOTALL)
 _SINGLE_ATTRIBUTES = MappingProxyType(
@@ -153,6 +156,13 @@ def _no_authority(certificate: x509.Certificate) -> None:
         raise CmsError("the TSU certificate is an authority's")
 
 
+def _key_length(certificate: x509.Certificate) -> None:
+    key = certificate.public_key()
+    shortest = SHORTEST_RSA_BITS if isinstance(key, rsa.RSAPublicKey) else SHORTEST_EC_BITS
+    if isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey) and key.key_size < shortest:
+        raise CmsError(f"the TSU's key has {key.key_size} bits; {shortest} are the least")
+
+
 def _version(info: tsp.TSTInfo) -> None:
     if info["version"].native != "v1":
         raise CmsError("the TSTInfo version is not 1")
@@ -229,6 +239,7 @@ UNIT_CHECKS: tuple[tuple[Code, UnitCheck], ...] = (
     (Code.EKU_NOT_CRITICAL, _eku_critical),
     (Code.EKU_NOT_ALONE, _eku_alone),
     (Code.UNIT_IS_AUTHORITY, _no_authority),
+    (Code.UNIT_KEY_SHORT, _key_length),
 )
 INFO_CHECKS: tuple[tuple[Code, InfoCheck], ...] = (
     (Code.TST_VERSION, _version),

@@ -1,4 +1,4 @@
-"""Checks that only the full verification makes: what standards want beside what a proof needs, and key lengths.
+"""Checks that only the full verification makes: what standards want beside what a proof needs.
 
 As in `timestamping.checks`, a check raises `CmsError`, or one of `cms.READ_ERRORS` where its subject is malformed.
 """
@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 
 from asn1crypto import core, tsp
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from timestamping import cms
 from timestamping.cms import CmsError
@@ -22,8 +21,6 @@ OID_QUALIFIED_TIMESTAMP = "0.4.0.19422.1.1"
 """esi4-qtstStatement-1 (EN 319 422): the authority declares the token a qualified electronic timestamp."""
 COARSEST_ACCURACY = timedelta(seconds=1)
 """EN 319 421 wants this or better."""
-SHORTEST_RSA_BITS = 2048
-SHORTEST_EC_BITS = 256
 
 _FALSE = b"\x01\x01\x00"
 
@@ -67,9 +64,10 @@ def check_key_period(certificate: x509.Certificate, moment: datetime) -> None:
 
 def check_issuer_serial(signer: cms.SignerInfo, certificate: x509.Certificate) -> None:
     """Check issuerSerial of the ESSCertIDv2, where it is there (RFC 5035, clause 4)."""
-    if cms.OID_SIGNING_CERTIFICATE_V2 not in signer.attributes:
+    values = signer.attributes.get(cms.OID_SIGNING_CERTIFICATE_V2, ())
+    if len(values) != 1:
         return
-    stated = tsp.SigningCertificateV2.load(signer.single(cms.OID_SIGNING_CERTIFICATE_V2))["certs"][0]["issuer_serial"]
+    stated = tsp.SigningCertificateV2.load(values[0])["certs"][0]["issuer_serial"]
     if stated.native is None:
         return
     names = [name.chosen.untag().dump() for name in stated["issuer"] if name.name == "directory_name"]
@@ -92,13 +90,6 @@ def _key_usage(certificate: x509.Certificate) -> None:
         or usage.crl_sign
     ):
         raise CmsError("the TSU certificate's key usage allows more than signatures")
-
-
-def _key_length(certificate: x509.Certificate) -> None:
-    key = certificate.public_key()
-    shortest = SHORTEST_RSA_BITS if isinstance(key, rsa.RSAPublicKey) else SHORTEST_EC_BITS
-    if isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey) and key.key_size < shortest:
-        raise CmsError(f"the TSU's key has {key.key_size} bits; {shortest} are the least")
 
 
 def _accuracy_present(info: tsp.TSTInfo) -> None:
@@ -131,10 +122,7 @@ def _statements(info: tsp.TSTInfo) -> None:
     states_qualified(info)
 
 
-UNIT_CHECKS: tuple[tuple[Code, UnitCheck], ...] = (
-    (Code.UNIT_KEY_USAGE, _key_usage),
-    (Code.UNIT_KEY_SHORT, _key_length),
-)
+UNIT_CHECKS: tuple[tuple[Code, UnitCheck], ...] = ((Code.UNIT_KEY_USAGE, _key_usage),)
 INFO_CHECKS: tuple[tuple[Code, InfoCheck], ...] = (
     (Code.ACCURACY_MISSING, _accuracy_present),
     (Code.ACCURACY_RANGE, _accuracy_range),

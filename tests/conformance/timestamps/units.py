@@ -72,7 +72,7 @@ class Pki:
         holder = issue(
             "TEST Timestamping Unit",
             issuers[0],
-            key=_key(wish.key),
+            key=_key(wish.key, wish.issuer),
             not_before=begin,
             not_after=end,
             extensions=_extensions(wish),
@@ -119,7 +119,8 @@ def _authority(name: str, root: Holder, not_after: datetime = NOW + 30 * DAY) ->
 
 
 @cache
-def _key(kind: Key) -> PrivateKey:
+def _key(kind: Key, _issuer: Issuer) -> PrivateKey:
+    """Units of one issuer share a key, which saves time; units of different ones must not."""
     match kind:
         case "p256":
             return ec.generate_private_key(ec.SECP256R1())
