@@ -10,15 +10,13 @@ from asn1crypto import core, tsp
 from cryptography import x509
 
 from timestamping import cms
+from timestamping.authority.policies import OID_QC_STATEMENTS, OID_QUALIFIED_TIMESTAMP
 from timestamping.cms import CmsError
 from timestamping.findings import Code
 
 UnitCheck = Callable[[x509.Certificate], None]
 InfoCheck = Callable[[tsp.TSTInfo], None]
 
-OID_QC_STATEMENTS = "1.3.6.1.5.5.7.1.3"
-OID_QUALIFIED_TIMESTAMP = "0.4.0.19422.1.1"
-"""esi4-qtstStatement-1 (EN 319 422): the authority declares the token a qualified electronic timestamp."""
 COARSEST_ACCURACY = timedelta(seconds=1)
 """EN 319 421 wants this or better."""
 
