@@ -144,7 +144,7 @@ class Stampers:
 
 
 def _problem(issued: Issued) -> ProblemError:
-    fail_info = issued.fail_info or FailInfo.SYSTEM_FAILURE
+    fail_info = FailInfo.SYSTEM_FAILURE if issued.fail_info is None else issued.fail_info
     code = "TIMESTAMP_REFUSED" if fail_info in _CALLERS_FAULT else "TIMESTAMP_SUSPENDED"
     return ProblemError(code, issued.text, fail_info=fail_info.rfc_name)
 
