@@ -29,6 +29,7 @@ from fts.verify_json import Json
 from fts.verify_view import show, utc
 from signing.eid.pkcs11 import Pkcs11Card
 from signing.ports import Level, Profile
+from signing.xades.ports import Packaging
 from timestamping.algorithms import DigestAlgorithm
 
 application = typer.Typer(
@@ -42,17 +43,34 @@ application = typer.Typer(
 
 
 class ProfileName(StrEnum):
-    """Baseline profiles of ETSI EN 319 142-1."""
+    """Baseline profiles of ETSI EN 319 142-1 (PDF) and EN 319 132-1 (XML, and any file)."""
 
     PADES_B = "PADES_B"
     PADES_T = "PADES_T"
     PADES_LT = "PADES_LT"
     PADES_LTA = "PADES_LTA"
+    XADES_B = "XADES_B"
+    XADES_T = "XADES_T"
+    XADES_LT = "XADES_LT"
+    XADES_LTA = "XADES_LTA"
 
     @property
     def level(self) -> Level:
         """The level that the profile reaches."""
-        return Level(self.value.removeprefix("PADES_"))
+        return Level(self.value.partition("_")[2])
+
+    @property
+    def is_xades(self) -> bool:
+        """Whether it is a profile of XAdES."""
+        return self.value.startswith("XADES_")
+
+
+class PackagingName(StrEnum):
+    """Where a XAdES signature of one file goes."""
+
+    ENVELOPED = "enveloped"
+    ENVELOPING = "enveloping"
+    DETACHED = "detached"
 
 
 application.add_typer(gateway)
@@ -70,11 +88,15 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a ta
 
 @application.command("sign")
 def sign_command(
-    document: Annotated[Path, typer.Argument(metavar="IN.pdf", help="The document; it is never changed.")],
-    destination: Annotated[Path, typer.Argument(metavar="OUT.pdf", help="Where the signed document goes.")],
+    document: Annotated[Path, typer.Argument(metavar="IN", help="The document; it is never changed.")],
+    destination: Annotated[Path, typer.Argument(metavar="OUT", help="Where the signed document goes.")],
     module: Module,
     trust: Trust,
     profile: Annotated[ProfileName, typer.Option(help="What is made.")] = ProfileName.PADES_LTA,
+    packaging: Annotated[
+        PackagingName,
+        typer.Option(help="With XADES: into the XML, around any file, or a signature file beside any file."),
+    ] = PackagingName.ENVELOPED,
     digest: Annotated[DigestAlgorithm, typer.Option(help="Digest of the signature.")] = DigestAlgorithm.SHA256,
     archive_digest: Annotated[
         DigestAlgorithm, typer.Option(help="Digest of the archive timestamp.")
@@ -86,7 +108,7 @@ def sign_command(
     ] = None,
     token: Token = None,
     tsa: Annotated[
-        str | None, typer.Option(help="URL of the timestamping authority (RFC 3161); needed but for PADES_B.")
+        str | None, typer.Option(help="URL of the timestamping authority (RFC 3161); needed but for level B.")
     ] = None,
     allow_host: Annotated[
         list[str] | None,
@@ -95,13 +117,16 @@ def sign_command(
     no_repair: Annotated[
         bool, typer.Option("--no-repair", help="Refuse a damaged document instead of rewriting it first.")
     ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace OUT.pdf if it exists.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace OUT if it exists.")] = False,
     pin_stdin: Annotated[
         bool, typer.Option("--pin-stdin", help="Read the PIN from the first line of standard input, without asking.")
     ] = False,
 ) -> None:
-    """Sign a PDF with a card. The PIN is asked on the terminal, for each signature anew."""
-    if profile is not ProfileName.PADES_B and tsa is None:
+    """Sign a PDF with a card, or XML or any file with a profile of XAdES.
+
+    The PIN is asked on the terminal, for each signature anew.
+    """
+    if profile.level is not Level.B and tsa is None:
         fail(
             RefusalError("TSA_MISSING", f"{profile} needs a timestamping authority", "Give its URL: --tsa."), WRONG_USE
         )
@@ -120,6 +145,7 @@ def sign_command(
         profile=Profile(profile.level, digest, archive_digest, pss),
         replace=force,
         allow_rewrite=not no_repair,
+        packaging=Packaging(packaging.value) if profile.is_xades else None,
     )
 
     def work() -> Signed:
@@ -132,16 +158,21 @@ def sign_command(
     except commands.ChoiceNeededError as error:
         show_choices(Console(stderr=True, highlight=False), error.choices)
         fail(RefusalError("CERTIFICATE_CHOICE", str(error), "Name one of these with --certificate."), WRONG_USE)
-    _show_signed(signed)
+    _show_signed(signed, "XAdES" if profile.is_xades else "PAdES")
 
 
 @application.command("verify")
 def verify_command(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Signed PDF documents.")],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="Signed PDF or XML documents, or signature files.")
+    ],
     trust: Trust,
     as_json: AsJson = False,
 ) -> None:
-    """Verify the signatures of PDF documents offline; exit status 0 only if every document is valid."""
+    """Verify the signatures of documents offline; exit status 0 only if every document is valid.
+
+    Documents that a signature file names are looked for beside it.
+    """
     settings = Settings(tuple(refused_as(WRONG_USE, partial(load_trust_files, trust))))
     console = Console(highlight=False)
     results: list[Json] = []
@@ -179,9 +210,9 @@ def _check_url(url: str) -> None:
         raise RefusalError("URL_INVALID", f"{url!r} is no URL of a server", "Give http://HOST:PORT or https://HOST.")
 
 
-def _show_signed(signed: Signed) -> None:
+def _show_signed(signed: Signed, form: str) -> None:
     typer.echo(f"Signed: {printable(str(signed.path))}")
-    typer.echo(f"Level: PAdES baseline {signed.level}")
+    typer.echo(f"Level: {form} baseline {signed.level}")
     typer.echo(f"Timestamp: {utc(signed.signed_at)}" if signed.signed_at else "Timestamp: none at this level")
     typer.echo(f"SHA-256: {signed.sha256}")
     if signed.rewrite is not None:

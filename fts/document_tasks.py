@@ -15,12 +15,13 @@ from typing import BinaryIO
 
 from cryptography import x509
 
-from fts import document_steps
+from fts import document_stamps, document_steps
 from fts.composition import Composition
 from fts.errors import RefusalError, file_refusal
 from fts.frames import Message
 from fts.settings import DocumentLimits, Settings
 from fts.verify_json import document_json
+from fts.xml_tasks import PendingXml, finish_xml, is_xml, prepare_xml, verify_xml
 from signing.pades.admit import Admission, Repair, admit
 from signing.pades.finish import finish
 from signing.pades.prepare import prepare
@@ -59,7 +60,7 @@ class DocumentTasks:
     def __init__(self, composition: Composition, announce: Announce) -> None:
         self._composition = composition
         self._announce = announce
-        self._pending: _Pending | None = None
+        self._pending: _Pending | PendingXml | None = None
 
     async def handle(self, message: Message) -> Message:
         """Answer a request: `prepare`, `finish` or `verify`, or one of `fts.document_steps`.
@@ -85,6 +86,9 @@ class DocumentTasks:
                 return self._verify(message)
             case "inspect":
                 return document_steps.inspect(message)
+            case "stamp":
+                self._composition.announce_to(self._announce)
+                return await document_stamps.stamp_file(self._composition, message)
             case "draw":
                 return document_steps.draw(message)
             case "prepare_from":
@@ -98,17 +102,23 @@ class DocumentTasks:
     async def _prepare(self, message: Message) -> Message:
         composition = self._composition
         certificate, *chain = (x509.load_der_x509_certificate(bytes.fromhex(c)) for c in message["certificates"])
+        profile = Profile(
+            Level(message["level"]),
+            DigestAlgorithm(message["digest"]),
+            DigestAlgorithm(message["archive_digest"]),
+            message["rsa_pss"],
+        )
         with ExitStack() as files:
             document = files.enter_context(open_document(message["document"]))
             self._announce("inspect")
+            if message["packaging"] is not None:
+                self._announce("prepare")
+                pending = await prepare_xml(composition, document, message, profile)
+                pending.files = files.pop_all()
+                self._pending = pending
+                return {"digest": pending.prepared.digest.hex(), "repair": None}
             admission = admit(document, allow_rewrite=message["allow_rewrite"])
             self._announce("prepare")
-            profile = Profile(
-                Level(message["level"]),
-                DigestAlgorithm(message["digest"]),
-                DigestAlgorithm(message["archive_digest"]),
-                message["rsa_pss"],
-            )
             prepared = await prepare(
                 PdfSource(admission.stream),
                 certificate,
@@ -120,10 +130,14 @@ class DocumentTasks:
             self._pending = _Pending(files.pop_all(), admission, prepared)
         return {"digest": prepared.digest.hex(), "repair": _repair_json(admission.repaired)}
 
-    async def _finish(self, message: Message, pending: _Pending) -> Message:
-        composition, prepared = self._composition, pending.prepared
-        document, level = pending.admission.stream, prepared.profile.level
+    async def _finish(self, message: Message, pending: _Pending | PendingXml) -> Message:
+        composition = self._composition
         composition.announce_to(self._announce)
+        if isinstance(pending, PendingXml):
+            with _opened_output(message["output"]) as output:
+                return await finish_xml(composition, pending, bytes.fromhex(message["signature"]), output)
+        prepared = pending.prepared
+        document, level = pending.admission.stream, prepared.profile.level
         with _opened_output(message["output"]) as output:
             finished = await finish(
                 document,
@@ -151,6 +165,8 @@ class DocumentTasks:
     def _verify(self, message: Message) -> Message:
         composition = self._composition
         with open_document(message["document"]) as document:
+            if is_xml(document):
+                return document_json(verify_xml(composition, document, Path(message["document"])))
             return document_json(verify(document, composition.anchors, clock=composition.clock))
 
 
@@ -178,7 +194,7 @@ def _opened_output(path: str) -> BinaryIO:
     return Path(path).open("r+b")
 
 
-def _close(pending: _Pending | None) -> None:
+def _close(pending: _Pending | PendingXml | None) -> None:
     if pending is not None:
         pending.files.close()
 

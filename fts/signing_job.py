@@ -12,6 +12,7 @@ from fts.card import CardSigner
 from fts.errors import RefusalError, file_refusal
 from fts.process_pool import DocumentProcess
 from signing.ports import Level, Profile
+from signing.xades.ports import Packaging
 
 Announce = Callable[[str], None]
 
@@ -38,6 +39,8 @@ class SigningOrder:
     """Whether a file at the destination may be replaced; never the document itself."""
     allow_rewrite: bool = True
     """Whether a damaged document may be rewritten first."""
+    packaging: Packaging | None = None
+    """Packaging of a XAdES signature; None for PAdES."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,7 @@ async def sign_file(
             "digest": profile.digest,
             "archive_digest": profile.archive_digest,
             "rsa_pss": profile.rsa_pss,
+            "packaging": order.packaging,
         },
         announce,
     )

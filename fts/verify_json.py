@@ -8,9 +8,11 @@ digests hexadecimal, names RFC 4514. At the top: `valid` (all files are) and `fi
     level               B, T, LT or LTA: the lowest of its signatures; null where one is not valid
     size, sha256        octets and digest of the file; null where it could not be read
     verified_at         time of judgement
-    signatures          one for each: field, valid, level, signer, claimed_at (what the signer's computer said),
-                        proven_at (earliest proven time; null without a timestamp), digest (algorithm), byte_range (the
-                        four numbers of ISO 32000-2, 12.8.1), timestamps, problems, notes
+    signatures          one for each: field (of the form, or the Id of a XAdES signature), valid, level, signer,
+                        claimed_at (what the signer's computer said), proven_at (earliest proven time; null without a
+                        timestamp), digest (algorithm), byte_range (the four numbers of ISO 32000-2, 12.8.1; null but
+                        for PDF), covers (what a XAdES signature covers, in words; null for PDF), timestamps, problems,
+                        notes
     archive_timestamps  document timestamps, and below a signature its signature timestamps: field, valid, time,
                         authority, digest (algorithm), byte_range (null for a signature timestamp), problems, notes
     problems            what is wrong with the document as a whole
@@ -65,6 +67,7 @@ def _signature_json(report: SignatureReport) -> Json:
         "proven_at": _iso(report.proven_at),
         "digest": report.digest,
         "byte_range": report.byte_range,
+        "covers": report.covers,
         "timestamps": [_timestamp_json(timestamp) for timestamp in report.timestamps],
         "problems": _findings_json(report.problems),
         "notes": _findings_json(report.notes),

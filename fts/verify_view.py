@@ -41,7 +41,7 @@ def _signature_table(signature: Json, size: int) -> Table:
     table = Table(box=box.SIMPLE, show_header=False, pad_edge=False)
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
-    verdict = Text(f"valid, level {signature['level'] or 'none of PAdES'}", style="green")
+    verdict = Text(f"valid, level {signature['level'] or 'none of the baseline'}", style="green")
     if not signature["valid"]:
         verdict = Text("not valid", style="red")
     rows: list[tuple[str, RenderableType]] = [
@@ -90,6 +90,8 @@ def _parts(document: Json) -> Iterator[tuple[str, Json]]:
 
 
 def _covered(signature: Json, size: int) -> str:
+    if signature["covers"] is not None:
+        return f"{printable(signature['covers'])}, by {signature['digest']}"
     if signature["byte_range"] is None:
         return "nothing that can be told"
     end = signature["byte_range"][2] + signature["byte_range"][3]

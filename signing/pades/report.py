@@ -52,6 +52,8 @@ class SignatureReport:
     digest: str | None = None
     byte_range: tuple[int, int, int, int] | None = None
     """What it covers."""
+    covers: str | None = None
+    """What it covers, in words, where that is no byte range."""
     timestamps: list[TimestampReport] = field(default_factory=list)
     problems: list[Finding] = field(default_factory=list)
     notes: list[Finding] = field(default_factory=list)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from urllib.parse import unquote
 
 from lxml import etree
 
@@ -48,6 +49,16 @@ def check_references(references: References, signature: XadesSignature) -> Cover
     if not coverage.nodes and not coverage.files:
         raise UnresolvedReferenceError("no reference is to a document")
     return coverage
+
+
+def in_words(root: etree._Element, coverage: Coverage) -> str:
+    """Say what is covered, for a reader of the report."""
+    if any(each.covers(root) for each in coverage.nodes):
+        return "the whole document"
+    names = [unquote(each) for each in coverage.files]
+    apexes = [each.apex for each in coverage.nodes if each.apex is not None and each.apex.tag != ds("Manifest")]
+    names += [each.get("Name") or each.get("Id") or etree.QName(each).localname for each in apexes]
+    return ", ".join(names)
 
 
 def uncovered(root: etree._Element, nodes: Iterable[NodeSet]) -> list[etree._Element]:

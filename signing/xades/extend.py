@@ -84,7 +84,7 @@ async def extend(
     data = document.read(LIMITS.xml_bytes + 1)
     if len(data) > LIMITS.xml_bytes:
         raise XmlTooLargeError(f"the XML has more than {LIMITS.xml_bytes} octets")
-    references = References(XmlDocument(parse(data)), files or {})
+    references = References(XmlDocument(parse(data)), {} if files is None else files)
     now = clock()
     report = DocumentReport(size=len(data), verified_at=now)
     verify_document(references, engine.anchors, now, report)

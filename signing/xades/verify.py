@@ -18,7 +18,7 @@ from signing.pades.report import DocumentReport, Finding, SignatureReport, Times
 from signing.ports import DocumentError, Level
 from signing.trust.offline import EmbeddedData, OfflineError
 from signing.trust.path import Path, PathError, TrustAnchors
-from signing.xades.coverage import ContentChangedError, check_references, stray, uncovered
+from signing.xades.coverage import ContentChangedError, check_references, in_words, stray, uncovered
 from signing.xades.imprint import archive_digest, signature_input
 from signing.xades.names import ds, xades, xades141
 from signing.xades.references import NodeSet, References, UnresolvedReferenceError
@@ -77,7 +77,7 @@ def verify(
         stream.seek(0)
         data = stream.read(LIMITS.xml_bytes + 1)
         report.sha256 = hashlib.sha256(data).hexdigest() if len(data) == report.size else ""
-        references = References(XmlDocument(parse(data)), files or {})
+        references = References(XmlDocument(parse(data)), {} if files is None else files)
         verify_document(references, anchors, now, report)
     except DocumentError as error:
         report.problems.append(Finding(error.code, str(error)))
@@ -162,7 +162,9 @@ class _Verification:
                 problems.append(Finding("UNSUPPORTED_PROPERTY", f"the unsigned property {name} is not read"))
         nodes: list[NodeSet] = []
         try:
-            nodes = check_references(self._references, signature).nodes
+            coverage = check_references(self._references, signature)
+            nodes = coverage.nodes
+            self._report.covers = in_words(self._references.document.root, coverage)
             if stray(signature, nodes):
                 problems.append(Finding("OBJECT_NOT_SIGNED", "the signature carries an object that it does not cover"))
         except ContentChangedError as error:

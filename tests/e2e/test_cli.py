@@ -20,7 +20,7 @@ FILE_FIELDS = {
 }
 SIGNATURE_FIELDS = {
     *("field", "valid", "level", "signer", "claimed_at", "proven_at", "digest", "byte_range"),
-    *("timestamps", "problems", "notes"),
+    *("covers", "timestamps", "problems", "notes"),
 }
 TIMESTAMP_FIELDS = {"field", "valid", "time", "authority", "digest", "byte_range", "problems", "notes"}
 

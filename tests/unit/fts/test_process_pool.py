@@ -74,6 +74,7 @@ def preparation(path: Path, certificate: bytes) -> Message:
         "digest": "sha256",
         "archive_digest": "sha256",
         "rsa_pss": False,
+        "packaging": None,
     }
 
 

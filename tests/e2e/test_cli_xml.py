@@ -1,0 +1,76 @@
+"""`fts sign` and `fts verify` on XML and on any file, as programs (FTS-SIG-5)."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.conftest import User
+from tests.e2e.test_cli import FILE_FIELDS, SIGNATURE_FIELDS, assert_refused
+
+INVOICE = b'<?xml version="1.0"?>\n<invoice xmlns="urn:i"><total currency="EUR">1.00</total></invoice>\n'
+
+
+@pytest.fixture
+def invoice(tmp_path: Path) -> Path:
+    path = tmp_path / "invoice.xml"
+    path.write_bytes(INVOICE)
+    return path
+
+
+def verified(user: User, path: Path) -> dict[str, Any]:
+    """The result of one file."""
+    (file,) = user.verify(path)["files"]
+    assert set(file) == FILE_FIELDS
+    return dict(file)
+
+
+def test_xml_is_signed_at_lta_twice(user: User, invoice: Path, tmp_path: Path) -> None:
+    once, twice = tmp_path / "once.xml", tmp_path / "twice.xml"
+    done = user.sign(invoice, once, "--profile", "XADES_LTA")
+    assert (done.returncode, "Level: XAdES baseline LTA" in done.stdout) == (0, True), done.stderr
+    assert user.sign(once, twice, "--profile", "XADES_LTA", "--certificate", "rsa3072").returncode == 0
+    file = verified(user, twice)
+    assert (file["valid"], file["level"], len(file["signatures"])) == (True, "LTA", 2)
+    assert all(set(signature) == SIGNATURE_FIELDS for signature in file["signatures"])
+    assert [signature["covers"] for signature in file["signatures"]] == ["the whole document"] * 2
+    assert invoice.read_bytes() == INVOICE
+    shown = user.fts("verify", twice, "--trust", user.root)
+    assert (shown.returncode, "the whole document" in shown.stdout) == (0, True)
+
+
+def test_any_file_is_signed_detached(user: User, tmp_path: Path) -> None:
+    document, signature = tmp_path / "scan é.bin", tmp_path / "scan.sig.xml"
+    document.write_bytes(bytes(range(256)))
+    options = ("--profile", "XADES_LTA", "--packaging", "detached")
+    assert user.sign(document, signature, *options).returncode == 0
+    file = verified(user, signature)
+    assert (file["valid"], file["level"], file["signatures"][0]["covers"]) == (True, "LTA", "scan é.bin")
+    document.write_bytes(b"other")
+    file = verified(user, signature)
+    assert not file["valid"]
+    assert "CONTENT_CHANGED" in {problem["code"] for problem in file["signatures"][0]["problems"]}
+    document.unlink()
+    assert "REFERENCE" in {problem["code"] for problem in verified(user, signature)["signatures"][0]["problems"]}
+
+
+def test_any_file_is_enveloped(user: User, tmp_path: Path) -> None:
+    document, signed = tmp_path / "scan.bin", tmp_path / "signed.xml"
+    document.write_bytes(bytes(range(256)))
+    assert user.sign(document, signed, "--profile", "XADES_T", "--packaging", "enveloping").returncode == 0
+    assert verified(user, signed)["level"] == "T"
+
+
+def test_what_cannot_be_signed_enveloped_is_refused(user: User, tmp_path: Path) -> None:
+    document = tmp_path / "document"
+    for content, code in ((b"no xml", "XML_DAMAGED"), (b"<!DOCTYPE a><a/>", "XML_DOCTYPE")):
+        document.write_bytes(content)
+        assert_refused(user.sign(document, tmp_path / "out.xml", "--profile", "XADES_LTA"), code)
+    assert not (tmp_path / "out.xml").exists()
+
+
+def test_changed_xml_is_not_valid(user: User, invoice: Path, tmp_path: Path) -> None:
+    signed = tmp_path / "signed.xml"
+    assert user.sign(invoice, signed, "--profile", "XADES_LTA").returncode == 0
+    signed.write_bytes(signed.read_bytes().replace(b"1.00", b"9.00"))
+    assert not verified(user, signed)["valid"]
