@@ -137,11 +137,12 @@ class Authority:
 
     async def reply(self, query: bytes, caller: Caller = _SOMEBODY) -> bytes:
         """Answer a DER query with a DER TimeStampResp, whatever the query holds."""
+        received_at = self._wall_clock()
         try:
             request = parse_request(query)
         except ValueError:
             request = None
-        issued = await self._decide(request, caller, len(query))
+        issued = await self._decide(request, caller, len(query), received_at)
         if issued.token is None:
             reason = FailInfo.SYSTEM_FAILURE if issued.fail_info is None else issued.fail_info
             return rejection(reason, issued.text)
@@ -149,10 +150,11 @@ class Authority:
 
     async def issue(self, request: TimestampRequest, caller: Caller = _SOMEBODY, *, query_octets: int = 0) -> Issued:
         """Decide on a request that came in another form than DER; `query_octets` is its size there, for the record."""
-        return await self._decide(request, caller, query_octets)
+        return await self._decide(request, caller, query_octets, self._wall_clock())
 
-    async def _decide(self, request: TimestampRequest | None, caller: Caller, query_octets: int) -> Issued:
-        received_at = self._wall_clock()
+    async def _decide(
+        self, request: TimestampRequest | None, caller: Caller, query_octets: int, received_at: datetime
+    ) -> Issued:
         outcome = self._outcome(request)
         if self._log is None:
             return outcome.issued

@@ -85,18 +85,20 @@ class FileDecisionLog:
 
     async def append(self, decisions: Sequence[Decision]) -> None:
         """Record decisions; return when they are durable (see `DecisionLog`)."""
+        bodies = [encode(decision) for decision in decisions]
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
         if not self._pending:
             loop.call_soon(self._commit)
-        self._pending.append(([encode(decision) for decision in decisions], done))
+        self._pending.append((bodies, done))
         await done
 
     def close(self) -> None:
         """Close the file; what was appended is durable already."""
         file, self._file = self._file, None
         if file is not None:
-            self._leave(file)
+            self._previous = (file.path.name, file.digest)
+            os.close(file.descriptor)
 
     def _commit(self) -> None:
         """Write everything that waits, in one piece, and make it durable."""
@@ -130,25 +132,19 @@ class FileDecisionLog:
         data = b"".join(lines)
         try:
             _write_all(file.descriptor, data)
+        except OSError:
+            if not _cut_back(file):
+                self.close()
+            raise
+        try:
             os.fdatasync(file.descriptor)
         except OSError:
-            # what reached the disk is not known: the file ends where it was good, and another one follows
-            self._file = None
-            self._leave(file, cut=True)
+            # what is on the disk is not known, also not after another try: another file follows
+            _cut_back(file)
+            self.close()
             raise
         file.size += len(data)
         file.digest = digest
-
-    def _leave(self, file: _File, *, cut: bool = False) -> None:
-        self._previous = (file.path.name, file.digest)
-        try:
-            if cut:
-                os.ftruncate(file.descriptor, file.size)
-                os.fdatasync(file.descriptor)
-        except OSError as error:
-            _log.error("%s could not be cut back to its last durable record: %s", file.path, error)
-        finally:
-            os.close(file.descriptor)
 
     def _begin(self) -> _File:
         now = self._clock()
@@ -167,7 +163,7 @@ class FileDecisionLog:
         line = dumps(head, separators=(",", ":")).encode("ascii") + b"\n"
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
             _write_all(descriptor, line)
             os.fsync(descriptor)
             _sync_directory(self._directory)
@@ -285,6 +281,16 @@ def _end_of_last_line(stream: Any, size: int) -> int:
 
 def _files(directory: Path) -> list[Path]:
     return [path for path in directory.iterdir() if _NAME.fullmatch(path.name)]
+
+
+def _cut_back(file: _File) -> bool:
+    try:
+        os.ftruncate(file.descriptor, file.size)
+        os.fdatasync(file.descriptor)
+    except OSError as error:
+        _log.error("%s could not be cut back to its last durable record: %s", file.path, error)
+        return False
+    return True
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

@@ -1,6 +1,7 @@
 """A timestamping unit: a key, its certificate, and the checks without which it must not sign (RFC 3161, clause 2.3)."""
 
 from datetime import datetime, timedelta
+from typing import ClassVar
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -24,6 +25,8 @@ class UnitUnfitError(Exception):
 
     `code` is stable and says which check failed; `remedy` says what the operator can do.
     """
+
+    party: ClassVar[str] = "the timestamping unit"
 
     def __init__(self, message: str, *, code: str, remedy: str) -> None:
         super().__init__(message)
