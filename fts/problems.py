@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 
 from fts.errors import DocumentTooComplexError, RefusalError
 from signing import ports as signing
+from signing.asic.timestamp_container import ContainerError
 from timestamping import ports as timestamping
 
 Coded = signing.SigningError | timestamping.TimestampError
@@ -113,7 +114,9 @@ def _engine_problems() -> Iterator[Problem]:
 
 
 CATALOGUE: Final = {problem.code: problem for problem in (*_OWN, *_engine_problems())}
-assert DocumentTooComplexError.code in CATALOGUE  # noqa: S101 - a class that was not imported would be missing
+# a class that was not imported would be missing
+assert DocumentTooComplexError.code in CATALOGUE  # noqa: S101
+assert ContainerError.code in CATALOGUE  # noqa: S101
 
 
 def problem_of(refusal: RefusalError) -> Problem:

@@ -2,6 +2,7 @@
 
 import typer
 
+from fts.timestamps.create_command import create_command
 from fts.timestamps.verify_command import verify_command
 
 timestamp = typer.Typer(help="Timestamps (RFC 3161).", no_args_is_help=True)
@@ -12,4 +13,5 @@ def timestamp_group() -> None:
     """Timestamps (RFC 3161)."""
 
 
+timestamp.command("create")(create_command)
 timestamp.command("verify")(verify_command)

@@ -42,6 +42,32 @@ def release(
     size = document.seek(0, os.SEEK_END)
     report = verify(signed, anchors, clock=clock, analyse_changes=False)
     _check_report(report, size, level)
+    _check_view(document, signed, size, report, before)
+    return report
+
+
+def release_stamped(document: BinaryIO, stamped: BinaryIO, anchors: TrustAnchors, *, clock: Clock) -> DocumentReport:
+    """Check a document that just got a document timestamp (arguments as `release`).
+
+    Raises:
+        ReleaseError: there is not exactly one new timestamp, it is not good with its validation data, or another
+            reader sees something else.
+    """
+    size = document.seek(0, os.SEEK_END)
+    report = verify(stamped, anchors, clock=clock, analyse_changes=False)
+    problems = [problem for problem in report.problems if problem.code != "NOT_SIGNED"]
+    new = [t for t in report.archive_timestamps if t.byte_range is not None and t.byte_range[1] >= size]
+    if len(new) != 1:
+        raise ReleaseError(f"{len(new)} new timestamps are found instead of one")
+    findings = [*problems, *new[0].problems, *new[0].notes]
+    if findings:
+        raise ReleaseError("; ".join(finding.message for finding in findings))
+    _check_view(document, stamped, size, report, None)
+    return report
+
+
+def _check_view(document: BinaryIO, signed: BinaryIO, size: int, report: DocumentReport, before: View | None) -> None:
+    """Have another reader look at both: same pages, same pictures, the known signatures and the new one."""
     try:
         before = before or look(document, draw=True)
         after = look(signed, draw=True)
@@ -53,7 +79,6 @@ def release(
     if before.pictures != after.pictures and _with_form(document).pictures != after.pictures:
         changed = [p.page for p, q in zip(before.pictures, after.pictures, strict=True) if p != q]
         raise ReleaseError(f"a second reader sees other pictures on pages {changed}")
-    return report
 
 
 def _check_report(report: DocumentReport, size: int, level: Level) -> None:
