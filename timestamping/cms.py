@@ -105,7 +105,12 @@ def load_certificate(der: bytes) -> x509.Certificate:
     try:
         certificate = x509.load_der_x509_certificate(der)
         _ = certificate.extensions, certificate.subject, certificate.issuer
-    except (x509.InvalidVersion, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
+    except (
+        x509.InvalidVersion,
+        x509.DuplicateExtension,
+        x509.UnsupportedGeneralNameType,
+        Warning,  # where warnings are errors: names and serial numbers that RFC 5280 forbids
+    ) as error:
         raise ValueError(f"unusable certificate: {error}") from error
     return certificate
 

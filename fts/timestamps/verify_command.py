@@ -39,6 +39,8 @@ from timestamping.verify import Report, verify
 
 _CHUNK: Final = 1024 * 1024
 _LARGEST_QUERY: Final = 64 * 1024
+_LONGEST_SHOWN: Final = 128
+"""Characters of a number or digest; a sound one has no more."""
 _STYLES: Final = {Severity.INVALID: "red", Severity.NORM: "yellow", Severity.NOTE: "dim"}
 
 
@@ -149,8 +151,11 @@ def _rows(result: Json) -> list[tuple[str, str]]:
         ("authority", readable_name(result["authority"])),
         ("trusted through", trusted or ("itself" if result["path"] else "nobody")),
         ("policy", printable(result["policy"] or unread)),
-        ("serial number", result["serial_number"] or unread),
-        ("over", unread if imprint is None else f"{_algorithm(imprint['algorithm'])} {imprint['value'][:128]}"),
+        ("serial number", (result["serial_number"] or unread)[:_LONGEST_SHOWN]),
+        (
+            "over",
+            unread if imprint is None else f"{_algorithm(imprint['algorithm'])} {imprint['value'][:_LONGEST_SHOWN]}",
+        ),
         ("qualified", statement[result["qualified_statement"]]),
     ]
 
