@@ -6,7 +6,7 @@ from typing import Any
 
 import pkcs11
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
-from pkcs11.exceptions import PKCS11Error
+from pkcs11.exceptions import PKCS11Error, UserAlreadyLoggedIn
 
 from timestamping import der
 from timestamping.algorithms import DigestAlgorithm
@@ -120,7 +120,10 @@ class Pkcs11TsuKey:
                 library.reinitialize()
                 self._failed = False
             token = library.get_token(token_label=self._token_label)
-            self._session = token.open(user_pin=self._pin)
+            try:
+                self._session = token.open(user_pin=self._pin)
+            except UserAlreadyLoggedIn:  # by another key of this process: a login counts for all of its sessions
+                self._session = token.open()
             self._key = self._session.get_key(object_class=pkcs11.ObjectClass.PRIVATE_KEY, label=self._key_label)
             self._is_rsa = self._key.key_type == pkcs11.KeyType.RSA
         except (PKCS11Error, RuntimeError, OSError) as error:
