@@ -14,7 +14,7 @@ from signing.xades.ports import DataObject, DocumentMissingError, DocumentNameEr
 from signing.xades.references import Dereferenced, References, UnresolvedReferenceError
 from signing.xml.c14n import XmlDocument
 from signing.xml.ports import XmlTooLargeError
-from signing.xml.reading import parse, serialised
+from signing.xml.reading import parse, parse_again, serialised
 
 
 def read_all(each: DataObject) -> bytes:
@@ -89,7 +89,7 @@ def _replaced(tree: etree._ElementTree, pieces: Mapping[etree._Element, etree._E
     for marker, piece in pieces.items():
         before, behind = data.split(etree.tostring(marker, with_tail=False))
         data = b"".join((before, etree.tostring(piece, encoding="utf-8", xml_declaration=False), behind))
-    return parse(data)
+    return parse_again(data)
 
 
 def _add_payloads(signature: etree._Element, objects: Sequence[DataObject], object_ids: Sequence[str]) -> None:

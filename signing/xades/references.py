@@ -20,7 +20,9 @@ from signing.xml.ports import Canonicalization
 from timestamping.algorithms import DigestAlgorithm, RunningHash
 
 CHUNK: Final = 1 << 20
-_ID_NAMES: Final = ("Id", "ID", "id", "{http://www.w3.org/XML/1998/namespace}id")
+_WITH_ID: Final = etree.XPath(
+    "//@*[. = $identifier][name() = 'Id' or name() = 'ID' or name() = 'id' or name() = 'xml:id']/.."
+)
 _ALL_SIGNATURES: Final = re.compile(r"/descendant::(\w+):Signature|//(\w+):Signature")
 _WITHOUT_COMMENTS: Final = {
     Canonicalization.C14N_10_COMMENTS: Canonicalization.C14N_10,
@@ -105,7 +107,6 @@ class References:
 
     document: XmlDocument
     files: Files = field(default_factory=dict)
-    _ids: dict[str, list[etree._Element]] | None = None
 
     def read(self, element: etree._Element) -> Reference:
         """Read a ds:Reference.
@@ -126,12 +127,7 @@ class References:
         Raises:
             UnresolvedReferenceError: there is none, or several have it.
         """
-        if self._ids is None:
-            self._ids = {}
-            for element in self.document.root.iter(etree.Element):
-                for value in {element.get(name) for name in _ID_NAMES} - {None}:
-                    self._ids.setdefault(str(value), []).append(element)
-        found = self._ids.get(identifier, [])
+        found: list[etree._Element] = _WITH_ID(self.document.root, identifier=identifier)
         if len(found) != 1:
             raise UnresolvedReferenceError(f"{len(found)} elements have the identifier {identifier!r}")
         return found[0]

@@ -87,13 +87,18 @@ class XmlDocument:
         if self._twin is None or element.getroottree().getroot() is not self.root:
             raise CanonicalizationError("the element does not belong to the document")
         parent = element.getparent()
-        if parent is None:
-            node = self._twin.root()
-        else:
-            node = self._twin.child(self._node(parent), parent.index(element), len(parent))
+        node = self._twin.root() if parent is None else self._twin.child(self._node(parent), *_place(element, parent))
         if self._twin.name(node) != etree.QName(element).localname:
             raise CanonicalizationError("the trees of the two readers differ")
         return node
+
+
+def _place(element: etree._Element, parent: etree._Element) -> tuple[int, bool]:
+    """Return how many children stand between an element and an end of its parent, and whether it is the last end."""
+    if element.getnext() is None:
+        return 0, True
+    position, count = parent.index(element), len(parent)
+    return (position, False) if position <= count // 2 else (count - 1 - position, True)
 
 
 def _outermost(elements: Collection[etree._Element]) -> list[etree._Element]:

@@ -89,17 +89,16 @@ class Document:
             node = node.next
         return node
 
-    def child(self, parent: Node, position: int, count: int) -> Node:
-        """Return the child of an element at a position among its `count` elements, comments and instructions."""
-        forward = position <= count // 2
-        left = position if forward else count - 1 - position
-        node = parent.children if forward else parent.last
+    def child(self, parent: Node, position: int, from_end: bool) -> Node:
+        """Return the child of an element at a position among its elements, comments and instructions, from an end."""
+        left = position
+        node = parent.last if from_end else parent.children
         while node != self._ffi.NULL:
             if node.type in _COUNTED:
                 if not left:
                     return node
                 left -= 1
-            node = node.next if forward else node.prev
+            node = node.prev if from_end else node.next
         raise Libxml2Error("the trees of the two readers differ")
 
     def name(self, node: Node) -> str:

@@ -45,6 +45,29 @@ def parse(data: bytes) -> etree._ElementTree:
     text = _decoded(data)
     _check_prolog(text)
     _check_tags(text)
+    tree = _tree(text.encode("utf-8"))
+    if tree.docinfo.internalDTD is not None or tree.docinfo.externalDTD is not None:
+        raise XmlForbiddenError("the XML has a document type declaration")
+    _check_tree(tree.getroot())
+    return tree
+
+
+def parse_again(data: bytes) -> etree._ElementTree:
+    """Parse what was put together of documents that `parse` returned, without the checks that they passed.
+
+    Raises:
+        XmlDamagedError, XmlTooLargeError: the parser refuses it.
+    """
+    return _tree(data)
+
+
+def serialised(tree: etree._ElementTree) -> bytes:
+    """Return a tree as a document in UTF-8, comments and processing instructions around its root included."""
+    data: bytes = etree.tostring(tree, encoding="UTF-8", xml_declaration=True)
+    return data
+
+
+def _tree(data: bytes) -> etree._ElementTree:
     parser = etree.XMLParser(
         encoding="utf-8",
         resolve_entities=False,
@@ -59,24 +82,13 @@ def parse(data: bytes) -> etree._ElementTree:
         recover=False,
     )
     try:
-        root = etree.fromstring(text.encode("utf-8"), parser)
+        return etree.fromstring(data, parser).getroottree()
     except etree.XMLSyntaxError as error:
         if error.code == etree.ErrorTypes.ERR_RESOURCE_LIMIT:
             raise XmlTooLargeError(f"the XML is too deep or too large: {error}") from error
         raise XmlDamagedError(f"the XML is not well-formed: {error}") from error
     except ValueError as error:
         raise XmlDamagedError(f"the XML is not well-formed: {error}") from error
-    tree = root.getroottree()
-    if tree.docinfo.internalDTD is not None or tree.docinfo.externalDTD is not None:
-        raise XmlForbiddenError("the XML has a document type declaration")
-    _check_tree(root)
-    return tree
-
-
-def serialised(tree: etree._ElementTree) -> bytes:
-    """Return a tree as a document in UTF-8, comments and processing instructions around its root included."""
-    data: bytes = etree.tostring(tree, encoding="UTF-8", xml_declaration=True)
-    return data
 
 
 def _decoded(data: bytes) -> str:
