@@ -9,10 +9,13 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 import pytest
+from cryptography import x509
+from rfc3161_client import VerifierBuilder
 
-from tests.conformance.timestamps.cases import Case, make
+from tests.conformance.timestamps.cases import NONCE, Case, make
 from tests.conformance.timestamps.judges import Judges
 from tests.conformance.timestamps.units import UnitWish
+from tests.support.line import POLICY
 from timestamping.findings import Code, Severity
 from timestamping.ports import TimestampError
 from timestamping.token import parse_reply
@@ -124,6 +127,16 @@ def test_what_the_others_make_of_it(judges: Judges, name: str) -> None:
     by_openssl = judges.by_openssl(made.reply, made.query)
     by_rfc3161_client = judges.by_rfc3161_client(made.reply, made.case.query.data.encode())
     assert (not by_openssl, not by_rfc3161_client) == (row.openssl, row.rfc3161_client), [by_openssl, by_rfc3161_client]
+
+
+@pytest.mark.parametrize("name", ["nonce differs", "nonce absent", "policy differs"])
+def test_rfc3161_client_finds_what_it_is_told_to_look_for(judges: Judges, name: str) -> None:
+    made = make(MATRIX[name].case)
+
+    def told(builder: VerifierBuilder) -> VerifierBuilder:
+        return builder.nonce(NONCE).policy_id(x509.ObjectIdentifier(POLICY))
+
+    assert judges.by_rfc3161_client(made.reply, made.case.query.data.encode(), change=told) != []
 
 
 def test_all_defects_at_once_are_all_told() -> None:

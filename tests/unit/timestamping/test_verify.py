@@ -1,6 +1,8 @@
 """The strict verifier as a function: what it reports, and that no octets make it raise, hang or believe (FTS-TS-5)."""
 
+import re
 from datetime import datetime, timedelta
+from pathlib import Path
 from time import perf_counter
 
 import pytest
@@ -66,6 +68,12 @@ def test_every_code_has_its_clause_and_one_severity() -> None:
     assert set(CLAUSES) == set(Code)
     assert not NORM_CODES & NOTE_CODES
     assert {Finding(code, "").severity for code in Code} == set(Severity)
+
+
+def test_the_documentation_lists_every_code() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "timestamp-verification.md").read_text()
+    rows = re.findall(r"^\| `([A-Z0-9_]+)` \| (\w+) \| ([^|]+) \| [^|]+ \|$", text, re.MULTILINE)
+    assert rows == [(code.value, Finding(code, "").severity.value, CLAUSES[code]) for code in Code]
 
 
 def test_unit_on_an_unknown_curve() -> None:
