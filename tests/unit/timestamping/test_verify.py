@@ -6,13 +6,14 @@ from pathlib import Path
 from time import perf_counter
 
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.unit.signing.issuing import authority, issue, on_an_unknown_curve
+from tests.unit.signing.issuing import authority, issue, name, on_an_unknown_curve
 from tests.unit.timestamping.units import MOMENT, POLICY, SHA256, TIME_STAMPING, attributes_of, signed_data, tst_info
-from timestamping import cms, der
+from timestamping import der
 from timestamping.algorithms import DigestAlgorithm
 from timestamping.authority.factory import SoftwareTsuKey, TokenFactory
 from timestamping.findings import CLAUSES, NORM_CODES, NOTE_CODES, Code, Finding, Severity
@@ -90,12 +91,15 @@ def test_unreadable_tst_info_leaves_the_signer_judged() -> None:
 
 def test_a_namesake_with_the_same_serial_number_in_front() -> None:
     """Issuer and serial number are not unique once somebody forges a namesake; the ESS attribute decides (T-2)."""
-    forged = issue("Forged", authority("Timestamping CA"), extensions=TIME_STAMPING)
-    original = forged.certificate.serial_number
-    width = (original.bit_length() + 8) // 8
-    encoded = forged.certificate.public_bytes(Encoding.DER)
-    wanted = TSU.certificate.serial_number.to_bytes(width, "big")
-    twin = cms.load_certificate(encoded.replace(original.to_bytes(width, "big"), wanted, 1))
+    impostor = authority("Timestamping CA")
+    twin = x509.CertificateBuilder(
+        subject_name=name("Forged"),
+        issuer_name=impostor.certificate.subject,
+        public_key=impostor.key.public_key(),
+        serial_number=TSU.certificate.serial_number,
+        not_valid_before=TSU.certificate.not_valid_before_utc,
+        not_valid_after=TSU.certificate.not_valid_after_utc,
+    ).sign(impostor.key, hashes.SHA256())
     assert (twin.issuer, twin.serial_number) == (TSU.certificate.issuer, TSU.certificate.serial_number)
     token = signed_data(TSU, tst_info(), certificates=[twin, TSU.certificate, CA.certificate])
     report = verify(token, clock=lambda: MOMENT, digests={SHA256: bytes(32)}, anchors=[ROOT.certificate])
@@ -125,10 +129,10 @@ HOSTILE: dict[str, bytes] = {
 }
 
 
-@pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_octets_cost_little(name: str) -> None:
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_hostile_octets_cost_little(kind: str) -> None:
     started = perf_counter()
-    report = judge(HOSTILE[name])
+    report = judge(HOSTILE[kind])
     assert perf_counter() - started < 3.0
     assert not report.conformant
     assert all(len(finding.message) <= 300 for finding in report.findings)
