@@ -22,6 +22,7 @@ from fts.services import Services
 from fts.signings import store
 from fts.signings.states import BEFORE_THE_VALUE, State
 from fts.signings.store import StaleError, move
+from fts.timestamps import documents as timestamps
 
 _TRIALS: Final = 5
 
@@ -52,6 +53,7 @@ async def order(
     if found is None:
         return None
     names = await documents.objects_of(work.connection, client_id, document_id)
+    names += await timestamps.objects_of(work.connection, client_id, document_id)
     digests = [found.sha256.hex()]
     for signing in await store.of_document(work.connection, client_id, document_id):
         if signing.state is State.FINISHING:
@@ -64,6 +66,7 @@ async def order(
             digests.append(signing.result_sha256.hex())
         names += signing.objects
     await store.remove(work, client_id, document_id)
+    await timestamps.remove(work, client_id, document_id)
     await documents.remove(work, client_id, document_id)
     ordered = Order(found.key_id, client_id, document_id, tuple(dict.fromkeys(names)))
     await work.connection.execute(

@@ -22,6 +22,8 @@ class GatewayLimits:
     """Time for the body of an upload."""
     inspection_wait_seconds: float = 2.0
     """How long an upload waits for its inspection before it answers 202."""
+    timestamp_wait_seconds: float = 5.0
+    """How long an order of a document's timestamp waits for it before it answers 202."""
     preview_wait_seconds: float = 20.0
     """How long a request for a preview waits for it."""
     state_wait_seconds: float = 20.0

@@ -10,6 +10,8 @@ from typing import Any, Final, Literal
 from fts.errors import DocumentTooComplexError, RefusalError
 from signing import ports as signing
 from signing.asic.timestamp_container import ContainerError
+from signing.xades.ports import DocumentNameError
+from signing.xml.ports import XmlDamagedError
 from timestamping import ports as timestamping
 
 Coded = signing.SigningError | timestamping.TimestampError
@@ -49,6 +51,8 @@ _OWN: Final = (
     Problem("TIMESTAMP_REFUSED", 422, "The timestamp was refused", "Correct what fail_info names (RFC 3161)."),
     Problem("TIMESTAMP_OPTION_REFUSED", 422, "The option is not offered here", "Leave out what the detail names."),
     Problem("TIMESTAMP_SUSPENDED", 503, "No timestamps are issued now", "Try again later; fail_info names why."),
+    Problem("TIMESTAMP_NOT_FOUND", 404, "There is no such timestamp", "Check the id; it ends with its document."),
+    Problem("TIMESTAMP_NOT_READY", 409, "There is no timestamp yet", "Read the timestamp until it is ready."),
     Problem("NOT_FOUND", 404, "There is nothing here", "Check the address; the API is described at /openapi.json."),
     Problem("METHOD_NOT_ALLOWED", 405, "The method is not allowed here", "Use one of the methods in Allow."),
     Problem("HOST_UNKNOWN", 421, "The host name is not ours", "Use the gateway's public address."),
@@ -114,9 +118,9 @@ def _engine_problems() -> Iterator[Problem]:
 
 
 CATALOGUE: Final = {problem.code: problem for problem in (*_OWN, *_engine_problems())}
-# a class that was not imported would be missing
-assert DocumentTooComplexError.code in CATALOGUE  # noqa: S101
-assert ContainerError.code in CATALOGUE  # noqa: S101
+_IMPORTED: Final = (DocumentTooComplexError, ContainerError, DocumentNameError, XmlDamagedError)
+"""One class of each module with errors of its own: those of a module that was not imported would be missing."""
+assert all(kind.code in CATALOGUE for kind in _IMPORTED)  # noqa: S101
 
 
 def problem_of(refusal: RefusalError) -> Problem:

@@ -27,6 +27,7 @@ from fts.signings.models import signing as signing_table
 from fts.signings.states import State
 from fts.signings.store import StaleError, move
 from fts.steady import SteadyClock
+from fts.timestamps.models import timestamp as timestamp_table
 from storage.ports import StorageError
 
 _LOG: Final = logging.getLogger("fts.upkeep")
@@ -145,6 +146,7 @@ async def _referred(services: Services) -> tuple[set[str], set[str]]:
         preview_table.c.text_object,
         signing_table.c.prepared_object,
         signing_table.c.result_object,
+        timestamp_table.c.result_object,
     )
     async with services.database.read() as connection:
         objects = {name for column in columns for (name,) in await connection.execute(select(column))}

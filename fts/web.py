@@ -25,6 +25,7 @@ from fts.page.render import Pages
 from fts.services import wired
 from fts.signings import page_routes
 from fts.signings import routes as signings
+from fts.timestamps import document_routes as document_timestamps
 from fts.timestamps import routes as timestamps
 from fts.timestamps.stamper import stamping
 from fts.tsa.watch import watch
@@ -96,8 +97,8 @@ def _routes(configuration: Configuration, clock: Clock | None) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.pages = Pages(environment=configuration.environment, operator=configuration.operator)
-    routers = (documents.router, signings.router, timestamps.router, account.router, page_routes.router, health.router)
-    for router in routers:
+    of_clients = (documents, document_timestamps, signings, timestamps, account)
+    for router in (*(resource.router for resource in of_clients), page_routes.router, health.router):
         app.include_router(router)
     app.router.routes.append(timestamps.door())
     app.mount("/static", _Static(directory=_STATIC))

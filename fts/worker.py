@@ -15,6 +15,7 @@ from fts.jobs.runner import Task, Worker
 from fts.process_pool import DocumentProcesses
 from fts.services import wired
 from fts.signings import tasks as signings
+from fts.timestamps import tasks as timestamps
 from fts.upkeep import keep_up
 from fts.webhooks import tasks as webhooks
 
@@ -23,6 +24,7 @@ TASKS: Final[Mapping[str, Task]] = {
     "preview": Task(documents.preview, documents.give_up_preview),
     "prepare": Task(signings.prepare, signings.give_up_preparing),
     "finish": Task(signings.finish, signings.give_up_finishing),
+    "stamp": Task(timestamps.stamp, timestamps.give_up),
     "report": Task(incidents.report, incidents.give_up),
     "webhook": Task(webhooks.deliver, webhooks.give_up),
 }

@@ -7,6 +7,7 @@ from fts.documents.models import destruction, document, preview
 from fts.incidents.models import incident
 from fts.jobs.models import job
 from fts.signings.models import signing
+from fts.timestamps.models import timestamp
 
 __all__ = [
     "chain",
@@ -23,5 +24,6 @@ __all__ = [
     "personal",
     "preview",
     "signing",
+    "timestamp",
     "usage",
 ]

@@ -16,7 +16,15 @@ _RANGE: Final = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 _CHUNK: Final = 1 << 18
 
 
-def content_response(file: BinaryIO, size: int, sha256: bytes, name: str, requested: str | None) -> Response:
+def content_response(
+    file: BinaryIO,
+    size: int,
+    sha256: bytes,
+    name: str,
+    requested: str | None,
+    *,
+    media_type: str = "application/pdf",
+) -> Response:
     """Return the content of `file`, which is read once and closed at the end; only a single range is honoured.
 
     Raises:
@@ -46,7 +54,7 @@ def content_response(file: BinaryIO, size: int, sha256: bytes, name: str, reques
         headers["Content-Digest"] = headers["Repr-Digest"]
     headers["Content-Length"] = str(end - start)
     body = _pieces(file, start, end)
-    return StreamingResponse(body, status, headers, media_type="application/pdf", background=BackgroundTask(file.close))
+    return StreamingResponse(body, status, headers, media_type=media_type, background=BackgroundTask(file.close))
 
 
 async def _pieces(file: BinaryIO, start: int, end: int) -> AsyncIterator[bytes]:

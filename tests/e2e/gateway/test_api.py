@@ -91,7 +91,7 @@ def test_nothing_but_health_is_open(gateway: Gateway, description: dict[str, Any
     for method, path, _ in operations(description):
         if path in PUBLIC:
             continue
-        concrete = re.sub(r"\{signing_id\}", "0" * 32, re.sub(r"\{document_id\}", "x", path))
+        concrete = re.sub(r"\{(signing|timestamp)_id\}", "0" * 32, re.sub(r"\{document_id\}", "x", path))
         for auth in (None, ("town", "wrong"), ("nobody", gateway.account.secret), ("", ""), ("town", "")):
             answer = httpx.request(
                 method,
