@@ -1,5 +1,6 @@
 """The HTTP door of the authority (RFC 3161, clause 3.4): a bare ASGI application."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
@@ -17,6 +18,9 @@ MAX_QUERY_BYTES = 65_536
 MAX_IN_PROGRESS = 1_000
 """Requests that one process works on; more are sent away with 503."""
 RETRY_AFTER_SECONDS = 1
+MAX_BODY_SECONDS = 10.0
+"""How long a caller may take to send a query; a slow one would keep others out."""
+_LENGTH_DIGITS = 18
 _QUERY_TYPE = b"application/timestamp-query"
 _REPLY_TYPE = b"application/timestamp-reply"
 _TEXT = b"text/plain; charset=utf-8"
@@ -96,12 +100,13 @@ class TimestampingApp:
         except Refused as refused:
             await _send(send, refused.status, _TEXT, refused.text.encode(), *refused.headers)
             return
-        message = await receive()
-        query: bytes = message.get("body", b"")
-        while message.get("more_body") and len(query) <= MAX_QUERY_BYTES:
-            message = await receive()
-            query += message.get("body", b"")
-        if message["type"] == "http.disconnect":
+        try:
+            async with asyncio.timeout(MAX_BODY_SECONDS):
+                query = await _body(receive)
+        except TimeoutError:
+            await _send(send, 408, _TEXT, b"the query took too long to arrive\n", (b"connection", b"close"))
+            return
+        if query is None:
             return
         if len(query) > MAX_QUERY_BYTES:
             await _too_large(send)
@@ -135,7 +140,14 @@ def _declared(scope: Scope) -> tuple[bytes, int]:
     return media_type, length
 
 
-_LENGTH_DIGITS = 18
+async def _body(receive: Receive) -> bytes | None:
+    """Return the body, or its beginning once that is too large; None where the caller went away."""
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    while message.get("more_body") and len(body) <= MAX_QUERY_BYTES:
+        message = await receive()
+        body += message.get("body", b"")
+    return None if message["type"] == "http.disconnect" else body
 
 
 def _address(scope: Scope) -> Caller:

@@ -1,10 +1,15 @@
 """The authority's decisions: a token that others accept, or a rejection that says why, whatever comes in."""
 
-from datetime import timedelta
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from time import process_time
 
 import pytest
 from asn1crypto import tsp
-from hypothesis import given
+from cryptography.hazmat.primitives import hashes
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.timestamping.units import MOMENT, POLICY, Unit, answer, make_unit, status_of
@@ -13,7 +18,14 @@ from timestamping.algorithms import DigestAlgorithm
 from timestamping.authority.authority import Authority, FailInfo, rejection
 from timestamping.authority.factory import SoftwareTsuKey
 from timestamping.authority.policies import Policies
-from timestamping.authority.ports import TimeNotAvailableError
+from timestamping.authority.ports import (
+    Caller,
+    ClockSnapshot,
+    ClockState,
+    Decision,
+    RecordFailedError,
+    TimeNotAvailableError,
+)
 from timestamping.authority.unit import TimestampingUnit
 from timestamping.ports import TimestampRejectedError
 from timestamping.request import build_request, message_imprint, parse_request
@@ -198,3 +210,131 @@ def test_spliced_query_gets_a_reply(at: int, piece: bytes, dropped: int) -> None
     status, token = status_of(UNIT.reply(query))
     assert status["status"].native in ("granted", "rejection")
     assert (token is None) == (status["status"].native == "rejection")
+
+
+VARIED = [
+    QUERY,
+    build_request(bytes(64), DigestAlgorithm.SHA512, nonce=2**255, policy=POLICY),
+    der.sequence(der.integer(1), IMPRINT, der.oid("2.25.1"), der.integer(-1), der.TRUE, extension(critical=True)),
+]
+
+
+@settings(max_examples=1_000)
+@given(st.sampled_from(VARIED), st.data())
+def test_bent_queries_get_a_reply_in_time(query: bytes, data: st.DataObject) -> None:
+    """T-7: octets changed, taken out, doubled or put in: a reply that can be read, within a moment."""
+    bent = bytearray(query)
+    for _ in range(data.draw(st.integers(1, 6))):
+        at = data.draw(st.integers(0, len(bent)))
+        until = data.draw(st.integers(at, min(len(bent), at + 8)))
+        piece = data.draw(st.binary(max_size=4) | st.just(bytes(bent[at:until]) * 2) | st.just(query[:12]))
+        bent[at:until] = piece
+    started = process_time()
+    status, token = status_of(UNIT.reply(bytes(bent)))
+    assert process_time() - started < 0.25
+    assert (token is None) == (status["status"].native == "rejection")
+
+
+@pytest.mark.parametrize(
+    "octets", [b"\x30\x80", b"\xa0\x80", b"\x30\x82\xff\xff", b"\x30\x84\x7f\xff\xff\xff", b"\x02", b"\x1f\xff"]
+)
+def test_nesting_and_lengths_that_lie(octets: bytes) -> None:
+    """T-7."""
+    query = octets * (65_536 // len(octets))
+    started = process_time()
+    assert refused(UNIT.reply(query)) is FailInfo.BAD_DATA_FORMAT
+    assert process_time() - started < 0.25
+
+
+def nested(levels: int) -> bytes:
+    encoded = b""
+    for _ in range(levels):
+        encoded = der.sequence(encoded)
+    return encoded
+
+
+@pytest.mark.parametrize("levels", [1, 100, 10_000])
+def test_deep_nesting_that_is_der(levels: int) -> None:
+    """T-7."""
+    assert refused(UNIT.reply(nested(levels))) is FailInfo.BAD_DATA_FORMAT
+    query = der.sequence(der.integer(1), IMPRINT, der.tlv(0xA0, nested(levels)))
+    assert refused(UNIT.reply(query)) is FailInfo.BAD_DATA_FORMAT
+
+
+class Log:
+    """A place for decisions, and a disk that may be full."""
+
+    def __init__(self) -> None:
+        self.decisions: list[Decision] = []
+        self.full = False
+
+    async def append(self, decisions: Sequence[Decision]) -> None:
+        if self.full:
+            raise RecordFailedError("no space left on device /records")
+        self.decisions += decisions
+
+
+SNAPSHOT = ClockSnapshot(3, ClockState.GOOD, 0.001, 0.002, ("a",), MOMENT, 0.0)
+
+
+class Guarded:
+    """A clock with a guard."""
+
+    snapshot = SNAPSHOT
+    trusted = True
+
+    def __call__(self) -> datetime:
+        if not self.trusted:
+            raise TimeNotAvailableError
+        return MOMENT
+
+
+def test_what_is_recorded() -> None:
+    log, clock = Log(), Guarded()
+    caller = Caller("client", "192.0.2.1", "reference")
+    authority = Authority(UNIT.authority.unit, clock, policies=Policies(POLICY), log=log)
+    token = parse_token(granted(asyncio.run(authority.reply(QUERY, caller))))
+    clock.trusted = False
+    assert refused(asyncio.run(authority.reply(QUERY))) is FailInfo.TIME_NOT_AVAILABLE
+    assert refused(asyncio.run(authority.reply(b"0"))) is FailInfo.BAD_DATA_FORMAT
+    first, second, third = log.decisions
+    assert (first.caller, first.query_octets, first.nonce, first.imprint) == (caller, len(QUERY), 7, bytes(32))
+    assert (first.serial_number, first.gen_time, first.policy) == (token.serial_number, token.gen_time, POLICY)
+    assert first.token_sha256 == DigestAlgorithm.SHA256.digest(token.der)
+    assert first.unit == UNIT.tsu.certificate.fingerprint(hashes.SHA256()).hex()
+    assert first.signing_seconds is not None
+    assert first.signing_seconds > 0
+    assert (first.certificates_asked, first.extensions_asked, first.policy_asked) == (True, False, None)
+    assert (first.fail_info, second.fail_info, third.fail_info) == (None, "timeNotAvailable", "badDataFormat")
+    assert (first.snapshot, second.snapshot, third.snapshot) == (SNAPSHOT, SNAPSHOT, None)
+    assert (second.serial_number, second.token_sha256, third.imprint) == (None, None, None)
+
+
+def test_no_token_without_its_record() -> None:
+    """Also no other answer; and nothing of the reason leaves."""
+    log = Log()
+    authority = Authority(UNIT.authority.unit, lambda: MOMENT, policies=Policies(POLICY), log=log)
+    log.full = True
+    for query in (QUERY, b""):
+        reply = asyncio.run(authority.reply(query))
+        assert refused(reply) is FailInfo.SYSTEM_FAILURE
+        assert b"space" not in reply
+    assert asyncio.run(authority.issue(parse_request(QUERY))).token is None
+    log.full = False
+    assert granted(asyncio.run(authority.reply(QUERY)))
+
+
+def test_issue_is_the_same_decision() -> None:
+    log = Log()
+    authority = Authority(UNIT.authority.unit, lambda: MOMENT, policies=Policies(POLICY), log=log)
+    issued = asyncio.run(authority.issue(parse_request(QUERY), Caller("client"), query_octets=99))
+    assert issued.token is not None
+    token = parse_token(issued.token)
+    assert (issued.serial_number, issued.gen_time, issued.policy) == (token.serial_number, token.gen_time, POLICY)
+    short = replace(parse_request(QUERY), imprint=bytes(31))
+    assert asyncio.run(authority.issue(short)).fail_info is FailInfo.BAD_DATA_FORMAT
+    assert [decision.query_octets for decision in log.decisions] == [99, 0]
+
+
+def test_names_of_reasons() -> None:
+    assert {reason: reason.rfc_name for reason in FailInfo} == FAIL_INFO

@@ -23,6 +23,8 @@ from timestamping.request import message_imprint
 
 POLICY = "2.25.4711"
 MOMENT = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
+AFTER_THE_END = MOMENT + timedelta(days=2)
+"""When the units' certificates are over."""
 SHA256 = DigestAlgorithm.SHA256
 
 EKU = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.TIME_STAMPING])
