@@ -311,12 +311,18 @@ class Gateway:
 
     def trail(self, signing_id: str) -> list[Event]:
         """Return the events of a signing and its document."""
+        return self._trail(signing_id=signing_id)
 
+    def document_trail(self, document_id: str) -> list[Event]:
+        """Return the events of a document of the account."""
+        return self._trail(client_id=self.account.client_id, document_id=document_id)
+
+    def _trail(self, **about: str) -> list[Event]:
         async def read() -> list[Event]:
             keyring = Keyring.from_file(self.directory / "master.key")
             database = Database(load(self.config).database_url("operator"), utc_now, keyring)
             try:
-                return await trail(database, keyring, signing_id=signing_id)
+                return await trail(database, keyring, **about)
             finally:
                 await database.close()
 
