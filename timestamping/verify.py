@@ -195,10 +195,11 @@ class _Verification:
 
         def is_der() -> None:
             length = strict_der.first_length(data)
-            attributes = signed.signer.signed_attributes[2:]
+            attributes = strict_der.contents(signed.signer.signed_attributes)
             start = data.find(attributes)
+            theirs = range(start, start + len(attributes)) if start >= 0 else range(0)
             for violation in strict_der.violations(data[:length]):
-                if not start <= violation.offset < start + len(attributes):  # those are `checks.SIGNER_CHECKS`'s
+                if violation.offset not in theirs:  # those are the business of `checks.SIGNER_CHECKS`
                     raise cms.CmsError(f"around what is signed stands BER: {violation.message}, at {violation.offset}")
 
         self._attempt(Code.CMS_VERSION, version)
