@@ -74,6 +74,7 @@ async def composed(settings: Timestamping, around: Around = lambda log: log) -> 
                 policies=Policies(settings.policy, settings.policies),
                 accuracy=Accuracy.of_seconds(settings.accuracy_seconds),
                 qualified=settings.qualified,
+                milliseconds=settings.accuracy_seconds < 1.0,
                 log=around(log),
             )
             authority.check()

@@ -21,7 +21,7 @@ from tests.support.line import POLICY, Line
 from timestamping.algorithms import DigestAlgorithm
 from timestamping.authority.authority import Authority
 from timestamping.authority.factory import SoftwareTsuKey
-from timestamping.authority.policies import Policies
+from timestamping.authority.policies import Accuracy, Policies
 from timestamping.authority.unit import TimestampingUnit
 from timestamping.clock import utc_now
 
@@ -149,6 +149,38 @@ def test_serial_numbers_are_unique_over_ten_thousand(full_line: Line) -> None:
     serials = asyncio.run(ask_often())
     assert len(serials) == 10_000
     assert all(len(content(serial)) <= 20 and content(serial)[0] < 0x80 for serial in serials)
+
+
+def test_openssl_reads_fraction_accuracy_policies_and_the_qualified_statement(
+    full_line: Line, openssl: OpenSsl, tmp_path: Path
+) -> None:
+    """T-12; ETSI EN 319 422: milliseconds, an accuracy of its own, a second policy, the statement, not critical."""
+    tsu = full_line.pki.tsu
+    unit = TimestampingUnit(SoftwareTsuKey(tsu.key), tsu.certificate, tsu.chain[:1])
+    authority = Authority(
+        unit,
+        lambda: utc_now().replace(microsecond=120_999),
+        policies=Policies(POLICY, ["0.4.0.2023.1.1"]),
+        accuracy=Accuracy(0, 500, 7),
+        qualified=True,
+        milliseconds=True,
+        self_check=True,
+    )
+    query = openssl.query(DigestAlgorithm.SHA256.digest(DATA), "sha256", "-cert", "-tspolicy", "0.4.0.2023.1.1")
+    answer = asyncio.run(authority.reply(query))
+    assert openssl.reply_to_query(answer, query) == []
+    path = tmp_path / "reply.tsr"
+    path.write_bytes(answer)
+    text = run("openssl", "ts", "-reply", "-in", path, "-text").stdout
+    assert "Policy OID: 0.4.0.2023.1.1" in text
+    assert re.search(r"Time stamp: .*:\d\d\.12 20\d\d GMT", text)
+    assert "Accuracy: unspecified seconds, 0x01F4 millis, 0x07 micros" in text
+    assert "qcStatements:" in text
+    assert "critical" not in text
+    info = token_info(token_of(answer))
+    (extension,) = info["extensions"]
+    assert (extension["extn_id"].dotted, extension["critical"].native) == ("1.3.6.1.5.5.7.1.3", False)
+    assert extension["extn_value"].native == bytes.fromhex("300b 3009 0607 0400 81975e 0101")
 
 
 def serial_number(answer: bytes) -> bytes:

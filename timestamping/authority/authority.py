@@ -100,7 +100,12 @@ class Authority:
             log: where each decision is recorded before its answer leaves; without one nothing is recorded.
             self_check: read and verify each token, with the client's code, before it leaves.
             wall_clock: the times in the record; unlike `clock`, it never refuses.
+
+        Raises:
+            ValueError: genTime is coarser than the accuracy that the tokens state (EN 319 422).
         """
+        if accuracy.total_seconds < (0.001 if milliseconds else 1.0):
+            raise ValueError("an accuracy below one second needs a genTime in milliseconds, and none below one of them")
         self.unit = unit
         self.policies = policies
         self._clock = clock

@@ -88,6 +88,22 @@ def test_generalized_time_in_any_zone(moment: datetime, hours: int) -> None:
     assert core.GeneralizedTime.load(encoded, strict=True).native == local.astimezone(UTC).replace(microsecond=0)
 
 
+@given(st.datetimes(datetime(1970, 1, 1), datetime(9998, 12, 30), timezones=st.just(UTC)))  # noqa: DTZ001
+@example(datetime(2026, 1, 1, 0, 0, 0, 999, tzinfo=UTC))
+@example(datetime(2026, 1, 1, 0, 0, 0, 100_000, tzinfo=UTC))
+@example(datetime(2026, 1, 1, 0, 0, 0, 1_999, tzinfo=UTC))
+def test_generalized_time_in_milliseconds(moment: datetime) -> None:
+    encoded = der.generalized_time(moment, milliseconds=True)
+    millis = moment.microsecond // 1000
+    assert encoded == core.GeneralizedTime(moment.replace(microsecond=millis * 1000)).dump()
+    assert not encoded.endswith((b"0Z", b".Z")) or millis == 0
+
+
+@given(st.integers(0, 30), st.integers())
+def test_implicit(number: int, value: int) -> None:
+    assert der.implicit(number, der.integer(value)) == core.Integer(value, implicit=number).dump()
+
+
 def test_constants_and_attribute() -> None:
     assert core.Null.load(der.NULL, strict=True).dump() == der.NULL
     assert core.Boolean.load(der.TRUE, strict=True).native is True

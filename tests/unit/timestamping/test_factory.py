@@ -267,3 +267,17 @@ def test_self_check(query: bytes, caplog: pytest.LogCaptureFixture) -> None:
     assert status_of(answer(checked, query))[1] is None
     assert "own check" in caplog.text
     assert status_of(answer(sound, query))[1] is not None
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "milliseconds"), [(Accuracy(0, 999, 999), False), (Accuracy(0, 0, 999), True)], ids=str
+)
+def test_gen_time_is_not_coarser_than_the_accuracy(accuracy: Accuracy, milliseconds: bool) -> None:
+    with pytest.raises(ValueError, match="accuracy"):
+        Authority(
+            UNIT.authority.unit,
+            lambda: MOMENT,
+            policies=Policies(POLICY),
+            accuracy=accuracy,
+            milliseconds=milliseconds,
+        )
