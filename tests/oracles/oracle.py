@@ -153,6 +153,30 @@ class Oracle:
         answer = self._ask("sign", arguments)
         return Signing(size=answer["result"]["size"], cost=Cost.from_answer(answer))
 
+    def sign_xml(
+        self,
+        path: Path,
+        output: Path,
+        key: Pkcs8Key | None,
+        *,
+        tsa_url: str,
+        level: Level,
+        anchors: Sequence[Path],
+        packaging: Literal["ENVELOPED", "ENVELOPING", "INTERNALLY_DETACHED"] = "ENVELOPED",
+    ) -> None:
+        """Signs XML or any file by XAdES with EU DSS, or, without a key, extends the signatures of a document."""
+        arguments: dict[str, Any] = {
+            "path": str(path),
+            "output": str(output),
+            "pkcs8": None if key is None else str(key.path),
+            "chain": None if key is None else _texts(key.chain),
+            "tsa_url": tsa_url,
+            "level": level,
+            "packaging": packaging,
+            "anchors": _texts(anchors),
+        }
+        self._ask("sign_xml", arguments)
+
     def canonicalize(self, path: Path, algorithm: str, prefixes: str | None = None) -> list[bytes]:
         """Apache Santuario's canonical form of every element of an XML file in its place, in document order.
 

@@ -38,6 +38,7 @@ public final class Oracle {
     private final Signer signer = new Signer();
     private final PdfaJudge pdfa = new PdfaJudge();
     private final XmlCanonicalizer xml = new XmlCanonicalizer();
+    private final XmlSigner xmlSigner = new XmlSigner();
 
     public static void main(String[] args) throws IOException {
         PrintStream answers = System.out;
@@ -85,6 +86,7 @@ public final class Oracle {
             case "validate" -> signatures.validate(parse(request, SignatureJudge.Request.class));
             case "sign" -> signer.sign(parse(request, Signer.Request.class));
             case "verapdf" -> pdfa.check(parse(request, PdfaJudge.Request.class));
+            case "sign_xml" -> xmlSigner.sign(parse(request, XmlSigner.Request.class));
             case "canonicalize" -> xml.canonicalize(parse(request, XmlCanonicalizer.Request.class));
             case "ping" -> Versions.current();
             default -> throw new IllegalArgumentException("unknown command: " + command);
