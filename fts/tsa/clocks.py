@@ -1,22 +1,72 @@
-"""The clock of an authority, watched as configured."""
+"""The clock of an authority, watched as configured (FTS-TS-5)."""
 
+import asyncio
+import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from datetime import datetime
 from math import inf
+from typing import Final
 
-from fts.errors import RefusalError
 from fts.tsa.configuration import TimeSources
+from timestamping.authority.clock.chrony import ChronySource
+from timestamping.authority.clock.guard import ClockGuard
+from timestamping.authority.clock.kernel import read_kernel_clock
+from timestamping.authority.clock.limits import ClockLimits
+from timestamping.authority.clock.ports import TimeSource
+from timestamping.authority.clock.sntp import PORT, SntpSource
 from timestamping.authority.ports import ClockSnapshot, ClockState, TrustedClock
 from timestamping.clock import utc_now
+
+CHRONY: Final = "chrony"
+"""Names the chrony daemon of this machine among the sources."""
+
+_LOG: Final = logging.getLogger("fts.tsa")
+_VALID_INTERVALS: Final = 3
 
 
 @asynccontextmanager
 async def watched(settings: TimeSources) -> AsyncIterator[TrustedClock]:
-    """Give the clock, and stop watching it at the end."""
-    if not settings.unguarded:
-        raise RefusalError("CLOCK_UNGUARDED", "no guard of the clock is there", "Use an unguarded clock.")
-    yield _Unguarded()
+    """Give the clock, checked once already, and stop watching it at the end."""
+    if settings.unguarded:
+        _LOG.warning("NOTHING WATCHES THE CLOCK of this timestamping authority: for tests and demonstrations only")
+        yield _Unguarded()
+        return
+    guard = guard_of(settings)
+    await guard.check()
+    watching = asyncio.create_task(guard.run())
+    try:
+        yield guard
+    finally:
+        watching.cancel()
+        with suppress(asyncio.CancelledError):
+            await watching
+
+
+def guard_of(settings: TimeSources) -> ClockGuard:
+    """Return the guard that an operator described."""
+    standard = ClockLimits()
+    limits = replace(
+        standard,
+        most_deviation_seconds=settings.most_offset_seconds,
+        interval_seconds=settings.interval_seconds,
+        retry_seconds=min(settings.interval_seconds, standard.retry_seconds),
+        valid_seconds=settings.interval_seconds * _VALID_INTERVALS,
+    )
+    sources = [source_of(name, limits.answer_seconds) for name in settings.sources]
+    kernel = read_kernel_clock if settings.kernel else None
+    return ClockGuard(sources, quorum=settings.quorum, limits=limits, kernel=kernel)
+
+
+def source_of(name: str, seconds: float) -> TimeSource:
+    """Return the source called `chrony`, HOST, HOST:PORT or [HOST]:PORT."""
+    if name == CHRONY:
+        return ChronySource(seconds=seconds)
+    host, colon, port = name.rpartition(":")
+    if colon and port.isdigit() and (":" not in host or host.startswith("[")):
+        return SntpSource(host.strip("[]"), int(port), seconds=seconds)
+    return SntpSource(name.strip("[]"), PORT, seconds=seconds)
 
 
 class _Unguarded:

@@ -63,7 +63,7 @@ class TimeSources(_Strict):
     unguarded: bool = False
     """Whether nothing watches it; refused in PROD."""
     sources: tuple[str, ...] = ()
-    """SNTP servers, HOST or HOST:PORT."""
+    """SNTP servers, HOST or HOST:PORT; `chrony` for the daemon of this machine."""
     quorum: Annotated[int, Field(ge=1, le=32)] = 3
     """How many must answer and agree."""
     most_offset_seconds: Annotated[float, Field(gt=0, le=1)] = 0.5
@@ -77,6 +77,8 @@ class TimeSources(_Strict):
     def _enough(self) -> "TimeSources":
         if not self.unguarded and len(self.sources) < self.quorum:
             raise ValueError(f"sources: at least {self.quorum} are needed, as many as quorum")
+        if not self.unguarded and self.quorum <= len(self.sources) / 2:
+            raise ValueError("quorum: more than half of the sources, so that a minority never decides")
         return self
 
 

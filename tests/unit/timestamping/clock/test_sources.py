@@ -1,0 +1,152 @@
+"""Sources of time: a server over SNTP with each fault that one can have, the kernel, chrony (FTS-TS-5)."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fts.tsa.clocks import source_of
+from tests.support.sntp_server import SntpServer
+from timestamping.authority.clock.chrony import ChronySource, tracked
+from timestamping.authority.clock.kernel import read_kernel_clock
+from timestamping.authority.clock.ports import Leap, Sample, TimeSourceError
+from timestamping.authority.clock.sntp import SntpSource, _unix
+
+TRACKING = (
+    b"A29FC87B,162.159.200.123,4,1763000000.123456789,{system},0.000012,0.000034,"
+    b"-1.234,0.001,0.05,0.01,0.002,64.2,{leap}\n"
+)
+
+
+@pytest.fixture
+def server() -> Iterator[SntpServer]:
+    with SntpServer() as running:
+        yield running
+
+
+def ask(server: SntpServer, seconds: float = 0.5) -> Sample:
+    return asyncio.run(SntpSource("127.0.0.1", server.port, seconds=seconds).sample())
+
+
+def test_an_honest_server_says_that_we_are_right(server: SntpServer) -> None:
+    sample = ask(server)
+    assert abs(sample.offset_seconds) <= sample.error_seconds < 0.1
+    assert sample.leap is Leap.NONE
+
+
+@pytest.mark.parametrize("ahead", [2.0, -2.0, 3600.0, 0.25])
+def test_ours_less_the_servers(server: SntpServer, ahead: float) -> None:
+    server.behave(ahead_seconds=ahead)
+    sample = ask(server)
+    assert abs(sample.offset_seconds + ahead) <= sample.error_seconds < 0.1
+
+
+def test_what_the_server_is_unsure_of_counts(server: SntpServer) -> None:
+    server.behave(root_delay_seconds=0.2, root_dispersion_seconds=0.3)
+    assert ask(server).error_seconds >= 0.4 - 0.001
+
+
+def test_time_in_the_server_is_no_way(server: SntpServer) -> None:
+    server.behave(waits_seconds=0.2)
+    sample = ask(server)
+    assert abs(sample.offset_seconds) <= sample.error_seconds < 0.1
+
+
+def test_an_announced_leap_second_is_passed_on(server: SntpServer) -> None:
+    server.behave(leap=1)
+    assert ask(server).leap is Leap.INSERT
+    server.behave(leap=2)
+    assert ask(server).leap is Leap.DELETE
+
+
+FAULTS = {
+    "silent": {"silent": True},
+    "kiss of death": {"stratum": 0, "reference": b"RATE"},
+    "stratum 16": {"stratum": 16},
+    "leap alarm": {"leap": 3},
+    "mode of a client": {"mode": 3},
+    "answer to another query": {"repeats_cookie": False},
+    "cut off": {"cut_to": 47},
+    "no time": {"without_time": True},
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_an_answer_that_is_none(server: SntpServer, fault: str) -> None:
+    server.behave(**FAULTS[fault])
+    with pytest.raises(TimeSourceError) as caught:
+        ask(server, seconds=0.2)
+    assert f"127.0.0.1:{server.port}" in str(caught.value)
+    assert server.asked == 1
+    if fault == "kiss of death":
+        assert "RATE" in str(caught.value)
+
+
+def test_a_port_where_nobody_listens() -> None:
+    with SntpServer() as gone:
+        port = gone.port
+    with pytest.raises(TimeSourceError):
+        asyncio.run(SntpSource("127.0.0.1", port, seconds=0.3).sample())
+
+
+def test_a_name_that_nobody_knows() -> None:
+    with pytest.raises(TimeSourceError):
+        asyncio.run(SntpSource("time.invalid", seconds=1.0).sample())
+
+
+@pytest.mark.parametrize("moment", [0.0, 1763000000.5, 2_085_978_495.0, 2_085_978_496.0, 4_000_000_000.25])
+def test_eras_of_ntp(moment: float) -> None:
+    """The 32 bits of seconds run over on 2036-02-07 (RFC 5905, clause 6)."""
+    wire = int((moment + 2_208_988_800) * (1 << 32)) & ((1 << 64) - 1)
+    assert _unix(wire, moment + 100) == pytest.approx(moment, abs=1e-5)
+
+
+def test_the_kernel_says_how_it_keeps_its_clock() -> None:
+    found = read_kernel_clock()
+    assert found.leap in (Leap.NONE, Leap.INSERT, Leap.DELETE)
+    assert found.most_error_seconds >= 0
+    started = time.monotonic()
+    read_kernel_clock()
+    assert time.monotonic() - started < 1
+
+
+def test_chrony_is_behind_when_it_says_slow() -> None:
+    sample = tracked(TRACKING.replace(b"{system}", b"0.250000000").replace(b"{leap}", b"Normal"))
+    assert sample == Sample(-0.25, 0.01 / 2 + 0.002, Leap.NONE)
+    inserting = TRACKING.replace(b"{system}", b"0.0").replace(b"{leap}", b"Insert second")
+    assert tracked(inserting).leap is Leap.INSERT
+
+
+@pytest.mark.parametrize(
+    "output", [b"", b"506 Cannot talk to daemon\n", b"a,b,c\n", TRACKING.replace(b"{leap}", b"Not synchronised")]
+)
+def test_chrony_that_does_not_know(output: bytes) -> None:
+    with pytest.raises(TimeSourceError):
+        tracked(output)
+
+
+def test_no_chrony(tmp_path: Path) -> None:
+    with pytest.raises(TimeSourceError):
+        asyncio.run(ChronySource(command=tmp_path / "chronyc").sample())
+    slow = tmp_path / "slow"
+    slow.write_text("#!/bin/sh\nexec sleep 5\n")
+    slow.chmod(0o700)
+    with pytest.raises(TimeSourceError, match="did not answer"):
+        asyncio.run(ChronySource(seconds=0.2, command=slow).sample())
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        ("chrony", "chrony"),
+        ("time.example", "time.example"),
+        ("time.example:1123", "time.example:1123"),
+        ("192.0.2.1:123", "192.0.2.1"),
+        ("[2001:db8::7]:1123", "2001:db8::7:1123"),
+        ("2001:db8::7", "2001:db8::7"),
+    ],
+)
+def test_sources_as_an_operator_writes_them(written: str, name: str) -> None:
+    assert source_of(written, 1.0).name == name
