@@ -49,8 +49,11 @@ DOCUMENTS = {
 }
 
 
-@pytest.mark.parametrize("name", DOCUMENTS)
-@pytest.mark.parametrize("packaging", [Packaging.ENVELOPED, Packaging.INTERNALLY_DETACHED], ids=str)
+CONTAINED = ("sepa with CRLF", "utf-16", "namespaces of the container", "comments and instructions outside")
+CELLS = [(Packaging.ENVELOPED, name) for name in DOCUMENTS] + [(Packaging.INTERNALLY_DETACHED, n) for n in CONTAINED]
+
+
+@pytest.mark.parametrize(("packaging", "name"), CELLS, ids=[f"{p}-{n}" for p, n in CELLS])
 def test_documents_as_they_are_met(
     name: str, packaging: Packaging, full_line: Line, xml_judge: XmlJudge, xmlsec: XmlSec
 ) -> None:

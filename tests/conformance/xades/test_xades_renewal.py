@@ -13,9 +13,12 @@ from tests.support.line import Line
 from tests.support.xades import INVOICE, extend_xml, sign_xml, verify_xml
 from timestamping.algorithms import DigestAlgorithm
 
+CELLS = [(Packaging.ENVELOPED, level) for level in Level] + [
+    (packaging, level) for packaging in list(Packaging)[1:] for level in (Level.B, Level.LTA)
+]
 
-@pytest.mark.parametrize("level", list(Level), ids=str)
-@pytest.mark.parametrize("packaging", list(Packaging), ids=str)
+
+@pytest.mark.parametrize(("packaging", "level"), CELLS, ids=[f"{p}-{lv}" for p, lv in CELLS])
 def test_every_level_is_extended_to_lta(
     full_line: Line, xml_judge: XmlJudge, xmlsec: XmlSec, openssl: OpenSsl, packaging: Packaging, level: Level
 ) -> None:
