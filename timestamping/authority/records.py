@@ -256,7 +256,7 @@ def cut_torn_records(directory: Path) -> None:
         OSError: a file cannot be read or cut.
     """
     for path in _files(directory):
-        with path.open("r+b") as stream:
+        with path.open("rb") as stream:
             try:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -264,8 +264,9 @@ def cut_torn_records(directory: Path) -> None:
             size = stream.seek(0, os.SEEK_END)
             good = _end_of_last_line(stream, size)
             if good < size:
-                stream.truncate(good)
-                os.fsync(stream.fileno())
+                with path.open("r+b") as torn:
+                    torn.truncate(good)
+                    os.fsync(torn.fileno())
                 _log.warning(
                     "%s ended in an unfinished record of %d octets, whose process was killed; it was cut off.",
                     path,
@@ -274,9 +275,11 @@ def cut_torn_records(directory: Path) -> None:
 
 
 def _end_of_last_line(stream: Any, size: int) -> int:
+    """A tail longer than a record can be is no unfinished record: it is left for `read_records` to find."""
     start = max(0, size - MAX_LINE_BYTES)
     stream.seek(start)
-    return start + int(stream.read().rfind(b"\n")) + 1
+    at = int(stream.read().rfind(b"\n"))
+    return size if at < 0 and start else start + at + 1
 
 
 def _files(directory: Path) -> list[Path]:

@@ -293,6 +293,32 @@ def test_a_file_that_is_being_written_is_not_cut(tmp_path: Path) -> None:
     assert path.read_bytes() == before[:-14]
 
 
+def test_finished_files_may_be_read_only(tmp_path: Path) -> None:
+    three_lines(tmp_path)
+    finished = only_file(tmp_path)
+    finished.chmod(0o400)
+    opened_to_write: list[str] = []
+    hook = recording_hook(opened_to_write)
+    with hook, opened(tmp_path):
+        pass
+    assert finished.name not in " ".join(opened_to_write)
+
+
+@contextmanager
+def recording_hook(names: list[str]) -> Iterator[None]:
+    """Remember the paths of files that `Path.open` opens to be written: root may write what is read-only."""
+    usual = Path.open
+
+    def observed(path: Path, mode: str = "r", *more: object, **others: object) -> object:
+        if "r" not in mode or "+" in mode:
+            names.append(path.name)
+        return usual(path, mode, *more, **others)  # type: ignore[call-overload]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Path, "open", observed)
+        yield
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_every_changed_octet_but_the_last_lines_is_found(data: st.DataObject) -> None:
@@ -339,5 +365,8 @@ def test_endless_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     three_lines(tmp_path)
     with only_file(tmp_path).open("ab") as stream:
         stream.write(bytes(10_000))
+    before = only_file(tmp_path).read_bytes()
+    cut_torn_records(tmp_path)
+    assert only_file(tmp_path).read_bytes() == before
     with pytest.raises(RecordsDamagedError, match="longer"):
         list(read_records(tmp_path))
