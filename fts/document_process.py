@@ -6,6 +6,7 @@ limit ends it, only the document at hand is lost: the channel closes and the gat
 """
 
 import asyncio
+import contextlib
 import gc
 import logging
 import os
@@ -21,6 +22,8 @@ from fts.document_tasks import DocumentTasks, settings_from
 from fts.errors import CODED_ERRORS, DocumentTooComplexError, RefusalError, refusal_of
 from fts.frames import Message, encode, receive
 from fts.settings import DocumentLimits
+from signing.xml import libxml2
+from signing.xml.ports import XmlEngineMissingError
 
 _STANDARD_INPUT: Final = 0
 _STANDARD_ERROR: Final = 2
@@ -31,6 +34,8 @@ def main() -> None:
     """Fork a process for each channel that comes, until the gateway is gone."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     logging.disable(logging.CRITICAL)
+    with contextlib.suppress(XmlEngineMissingError):
+        libxml2.load()
     gc.collect()
     gc.freeze()
     with socket.socket(fileno=os.dup(_STANDARD_INPUT)) as control:

@@ -6,6 +6,7 @@ from urllib.parse import unquote
 
 from lxml import etree
 
+from signing.limits import LIMITS
 from signing.xades.names import CONTAINER, TYPE_MANIFEST, ds
 from signing.xades.references import NodeSet, References, UnresolvedReferenceError
 from signing.xades.structure import XadesSignature, is_signed_properties
@@ -23,6 +24,8 @@ class Coverage:
     """Of the document itself, SignedProperties apart."""
     files: list[str] = field(default_factory=list)
     """URIs of files."""
+    left: int = LIMITS.xml_references
+    """References that may still be read."""
 
 
 def check_references(references: References, signature: XadesSignature) -> Coverage:
@@ -91,6 +94,9 @@ def stray(signature: XadesSignature, nodes: Iterable[NodeSet]) -> list[etree._El
 def _check(
     references: References, signature: XadesSignature, element: etree._Element, coverage: Coverage
 ) -> NodeSet | None:
+    coverage.left -= 1
+    if coverage.left < 0:
+        raise UnresolvedReferenceError(f"there are more than {LIMITS.xml_references} references")
     reference = references.read(element)
     name = reference.uri or "the document"
     found = references.dereference(element, signature.element)

@@ -3,12 +3,13 @@
 lxml carries a libxml2 of its own; a pointer of one copy means nothing to the other, so documents cross as octets.
 """
 
-import ctypes.util
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Final
 
 import cffi
+
+from signing.xml.ports import XmlEngineMissingError
 
 _DECLARATIONS: Final = """
 typedef struct _xmlDoc xmlDoc;
@@ -56,7 +57,10 @@ class Libxml2Error(ValueError):
 def _library() -> tuple[Any, Any, Any]:
     ffi = cffi.FFI()
     ffi.cdef(_DECLARATIONS)
-    library = ffi.dlopen(ctypes.util.find_library("xml2") or _NAME)
+    try:
+        library = ffi.dlopen(_NAME)
+    except OSError as error:
+        raise XmlEngineMissingError(f"{_NAME} cannot be loaded: {error}") from error
     library.xmlInitParser()
 
     @ffi.callback("xmlStructuredErrorFunc")  # type: ignore[untyped-decorator,unused-ignore]
@@ -64,6 +68,15 @@ def _library() -> tuple[Any, Any, Any]:
         """Keep the library from writing to standard error."""
 
     return ffi, library, ignore
+
+
+def load() -> None:
+    """Load the library, which takes 50 ms once, before processes are forked that use it.
+
+    Raises:
+        XmlEngineMissingError: it is not installed.
+    """
+    _library()
 
 
 class Document:

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from signing.ports import DocumentDamagedError, DocumentError
+from signing.ports import DocumentDamagedError, DocumentError, SigningError
 
 
 class Canonicalization(StrEnum):
@@ -52,3 +52,10 @@ class CanonicalizationError(DocumentDamagedError):
 
     code = "XML_NOT_CANONICAL"
     remedy = "Give every namespace an absolute URI, then try again."
+
+
+class XmlEngineMissingError(SigningError):
+    """The library that canonicalises XML is not installed on this machine."""
+
+    code = "XML_ENGINE_MISSING"
+    remedy = "Install libxml2 (on Debian the package libxml2), then try again."
