@@ -77,6 +77,7 @@ DATABASE: Final = {
         "state, digests; sealed: who signs, certificate, signature, state of the controller",
         "as the document",
     ),
+    "document_timestamp": ("state, digests, time and authority of a timestamp on a document", "as the document"),
     "destruction": ("names of keys and objects that are being destroyed", "until they are, seconds"),
     "job": ("identifiers of work to be done", "a day after it was done"),
     "event": ("what happened when, identifiers and digests", "ten years"),

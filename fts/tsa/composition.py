@@ -74,7 +74,8 @@ async def composed(settings: Timestamping, around: Around = lambda log: log) -> 
                 policies=Policies(settings.policy, settings.policies),
                 accuracy=Accuracy.of_seconds(settings.accuracy_seconds),
                 qualified=settings.qualified,
-                milliseconds=settings.accuracy_seconds < 1.0,
+                # cut to the second, genTime would use up all of an accuracy of one second
+                milliseconds=True,
                 log=around(log),
             )
             authority.check()

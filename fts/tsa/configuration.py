@@ -15,6 +15,9 @@ from fts.errors import RefusalError
 PolicyId = Annotated[str, StringConstraints(pattern=r"^[0-2](\.(0|[1-9]\d*)){1,31}$", max_length=128)]
 """Dotted object identifier."""
 
+LEAST_QUORUM: Final = 3
+"""Sources of time that must agree in PROD."""
+
 _PATHS: Final = (
     ("unit", "certificate"),
     ("unit", "key_file"),
@@ -75,6 +78,8 @@ class TimeSources(_Strict):
 
     @model_validator(mode="after")
     def _enough(self) -> "TimeSources":
+        if len(set(self.sources)) != len(self.sources):
+            raise ValueError("sources: one is named twice")
         if not self.unguarded and len(self.sources) < self.quorum:
             raise ValueError(f"sources: at least {self.quorum} are needed, as many as quorum")
         if not self.unguarded and self.quorum <= len(self.sources) / 2:
@@ -127,6 +132,12 @@ class Timestamping(_Strict):
     workers: Annotated[int, Field(ge=1, le=256)] = 1
     """Processes, each with its own key session and record file, of an authority that stands alone."""
 
+    @model_validator(mode="after")
+    def _honest(self) -> "Timestamping":
+        if not self.clock.unguarded and self.clock.most_offset_seconds > self.accuracy_seconds:
+            raise ValueError("clock.most_offset_seconds: at most accuracy_seconds, which every token declares")
+        return self
+
     def check_for(self, environment: Environment) -> None:
         """Refuse what PROD must not have (FTS-TS-1, FTS-TS-4).
 
@@ -139,6 +150,8 @@ class Timestamping(_Strict):
             raise ValueError("timestamping.unit.key_file: in PROD the key is in a PKCS#11 token")
         if self.clock.unguarded:
             raise ValueError("timestamping.clock.unguarded: in PROD the clock is watched")
+        if self.clock.quorum < LEAST_QUORUM:
+            raise ValueError(f"timestamping.clock.quorum: in PROD at least {LEAST_QUORUM} sources must agree")
         if not self.clock.kernel:
             raise ValueError("timestamping.clock.kernel: in PROD the kernel's state counts")
         if self.door.open:

@@ -32,6 +32,7 @@ def alone(environment: str = "PROD", **more: Any) -> AuthorityFile:
 UNSOUND_IN_PROD: dict[str, dict[str, Any]] = {
     "unit.key_file": {"unit": {"certificate": "/etc/tsu.pem", "key_file": "/etc/tsu.key"}},
     "clock.unguarded": {"clock": {"unguarded": True}},
+    "clock.quorum": {"clock": {"sources": SOURCES[:2], "quorum": 2}},
     "clock.kernel": {"clock": {"sources": SOURCES, "kernel": False}},
     "door.open": {"door": {"open": True, "clients": [CLIENT]}},
     "door.clients": {"door": {}},
@@ -71,6 +72,8 @@ WRONG_ANYWHERE: dict[str, dict[str, Any]] = {
     "two keys": {"unit": {"certificate": "/etc/tsu.pem", "key_file": "/etc/tsu.key", **TOKEN}},
     "half a token": {"unit": {"certificate": "/etc/tsu.pem", "module": "/lib/token.so"}},
     "too few sources": {"clock": {"sources": SOURCES[:2]}},
+    "a source named twice": {"clock": {"sources": [*SOURCES[:2], SOURCES[0]]}},
+    "a clock that may be further off than tokens say": {"accuracy_seconds": 0.1},
     "a policy that is no identifier": {"policy": "any"},
     "an accuracy beyond a second": {"accuracy_seconds": 1.5},
     "an unknown member": {"surprise": 1},
