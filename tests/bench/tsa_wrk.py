@@ -1,0 +1,52 @@
+"""Load by `wrk` on a core of its own; OpenSSL has verified a token before and after."""
+
+import json
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tests.bench.tsa_servers import BenchError, Query, Served
+
+_SCRIPT: Final = Path(__file__).with_suffix(".lua")
+_LEAST_OCTETS: Final = 0.98
+"""Of a verified answer: ECDSA values differ by some octets; a refusal is far shorter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Burst:
+    """What one run of wrk saw."""
+
+    requests: int
+    seconds: float
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+
+    @property
+    def rate(self) -> float:
+        """Tokens per second."""
+        return self.requests / self.seconds
+
+
+def load(served: Served, query: Query, seconds: float, connections: int, cores: str) -> Burst:
+    """Ask for tokens as fast as the authority gives them.
+
+    Raises:
+        BenchError: an error, or answers that are not tokens.
+    """
+    reply = query.answer(served)
+    command = ["taskset", "-c", cores, "wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s"]
+    command += ["--timeout", "10s", "-s", str(_SCRIPT), served.url, "--", str(query.path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    line = next((text for text in done.stdout.splitlines() if text.startswith("FIGURES ")), None)
+    if done.returncode or line is None:
+        raise BenchError(f"wrk: {done.stderr.strip() or done.stdout.strip()}")
+    figures = json.loads(line.removeprefix("FIGURES "))
+    if figures["errors"] or not figures["requests"]:
+        raise BenchError(f"wrk: {figures['errors']} errors in {figures['requests']} requests to {served.url}")
+    if figures["octets"] / figures["requests"] < _LEAST_OCTETS * len(reply):
+        raise BenchError(f"{served.url}: answers are shorter than a token")
+    query.answer(served)
+    times = (figures[name] / 1000 for name in ("p50", "p95", "p99"))
+    return Burst(figures["requests"], figures["microseconds"] / 1e6, *times)
