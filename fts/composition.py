@@ -11,7 +11,7 @@ from signing.trust.path import Path, TrustAnchors
 from signing.trust.sources import RevocationSource
 from signing.trust.validation_data import ValidationData, ValidationDataEngine
 from timestamping.algorithms import DigestAlgorithm
-from timestamping.client import HttpTimestampSource
+from timestamping.client.failover import FailoverTimestampSource
 from timestamping.clock import Clock, utc_now
 from timestamping.ports import TimestampSource, TimestampUnavailableError, Token
 
@@ -41,13 +41,13 @@ class Composition:
 @asynccontextmanager
 async def compose(settings: Settings, *, clock: Clock = utc_now) -> AsyncIterator[Composition]:
     """Wire the engines, and close what they hold at the end."""
-    urls = [*settings.allowed_urls, *([settings.tsa_url] if settings.tsa_url else [])]
+    urls = [*settings.allowed_urls, *(tsa.url for tsa in settings.tsas)]
     steps = _Steps()
     async with outbound_client(allowed=[Target.of(url) for url in urls]) as client:
         anchors = TrustAnchors(settings.anchors)
         source: TimestampSource = _NoAuthority()
-        if settings.tsa_url:
-            source = HttpTimestampSource(client, settings.tsa_url)
+        if settings.tsas:
+            source = FailoverTimestampSource(client, settings.tsas, anchors=settings.anchors, clock=clock)
         yield Composition(
             anchors,
             _AnnouncedEngine(anchors, RevocationSource(client, clock), steps),

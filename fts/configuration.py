@@ -13,6 +13,7 @@ from fts.errors import RefusalError
 from fts.limits import GatewayLimits
 from fts.settings import DocumentLimits, Settings
 from fts.tsa.configuration import Timestamping, resolve_paths
+from timestamping.client.settings import Rate, TsaSettings
 
 EEA: Final = frozenset(
     """AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IS IT LI LT LU LV MT NL NO PL PT RO SE SI SK""".split()  # noqa: SIM905
@@ -75,6 +76,23 @@ class Mail(BaseModel):
     """Who is told of every security event."""
 
 
+class FurtherTsa(BaseModel):
+    """A timestamping authority beside the first."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: Annotated[str, Field(pattern="^https?://")]
+    policy: Annotated[str, Field(pattern=r"^[0-2](\.(0|[1-9]\d*)){1,31}$")] | None = None
+    """Policy that is asked for; without, the authority's own."""
+    requests: Annotated[int, Field(ge=1)] | None = None
+    """Most requests in `seconds`, for an authority that blocks whoever asks more often."""
+    seconds: Annotated[float, Field(gt=0)] = 60.0
+
+    def settings(self) -> TsaSettings:
+        """Return what the client needs."""
+        return TsaSettings(self.url, self.policy, None if self.requests is None else Rate(self.requests, self.seconds))
+
+
 class Configuration(BaseModel):
     """What an operator decides. Paths are relative to the file."""
 
@@ -95,6 +113,8 @@ class Configuration(BaseModel):
     """PEM file with the trust anchors."""
     tsa_url: str
     """The timestamping authority."""
+    further_tsas: tuple[FurtherTsa, ...] = ()
+    """Authorities that are asked, in this order, where the first one fails (FTS-TS-2)."""
     allowed_urls: tuple[str, ...] = ()
     """URLs on internal addresses or other ports that may be fetched: revocation services of a test PKI."""
     card_agent: str | None = None
@@ -126,6 +146,13 @@ class Configuration(BaseModel):
         if value is not None and (not value.startswith(("https://", "http://")) or value.endswith("/")):
             raise ValueError("must begin with https:// or http:// and have no slash at its end")
         return value
+
+    @model_validator(mode="after")
+    def _authorities(self) -> "Configuration":
+        urls = [self.tsa_url, *(tsa.url for tsa in self.further_tsas)]
+        if len(set(urls)) != len(urls):
+            raise ValueError("further_tsas: an authority stands there twice")
+        return self
 
     @model_validator(mode="after")
     def _production(self) -> "Configuration":
@@ -177,7 +204,8 @@ class Configuration(BaseModel):
             anchors = tuple(x509.load_pem_x509_certificates(self.trust_anchors.read_bytes()))
         except (OSError, ValueError) as error:
             raise _invalid(f"trust_anchors: {error}") from error
-        return Settings(anchors, self.tsa_url, self.allowed_urls, self.document_limits)
+        further = tuple(tsa.settings() for tsa in self.further_tsas)
+        return Settings(anchors, self.tsa_url, self.allowed_urls, self.document_limits, further)
 
 
 def load(path: Path) -> Configuration:

@@ -31,6 +31,7 @@ from signing.pades.state import Prepared
 from signing.pades.verify import verify
 from signing.ports import DocumentChangedError, Level, Profile
 from timestamping.algorithms import DigestAlgorithm
+from timestamping.client.settings import Rate, TsaSettings
 
 Announce = Callable[[str], None]
 
@@ -42,6 +43,10 @@ def settings_from(message: Message) -> Settings:
         tsa_url=message["tsa_url"],
         allowed_urls=tuple(message["allowed_urls"]),
         limits=DocumentLimits(**message["limits"]),
+        further_tsas=tuple(
+            TsaSettings(tsa["url"], tsa["policy"], None if tsa["rate"] is None else Rate(**tsa["rate"]))
+            for tsa in message["further_tsas"]
+        ),
     )
 
 

@@ -149,6 +149,7 @@ def _configuration(settings: Settings) -> bytes:
             "tsa_url": settings.tsa_url,
             "allowed_urls": settings.allowed_urls,
             "limits": asdict(settings.limits),
+            "further_tsas": [asdict(tsa) for tsa in settings.further_tsas],
         }
     )
 

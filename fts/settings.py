@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from cryptography import x509
 
+from timestamping.client.settings import TsaSettings
+
 
 @dataclass(frozen=True, slots=True)
 class DocumentLimits:
@@ -29,3 +31,11 @@ class Settings:
     """URLs whose host and port the outbound guard would refuse: internal addresses, other ports. Those of the TSA are
     always allowed, because the operator named it."""
     limits: DocumentLimits = DocumentLimits()
+    further_tsas: tuple[TsaSettings, ...] = ()
+    """Authorities that are asked, in this order, where the first one fails."""
+
+    @property
+    def tsas(self) -> tuple[TsaSettings, ...]:
+        """All authorities, in their order."""
+        first = () if self.tsa_url is None else (TsaSettings(self.tsa_url),)
+        return (*first, *self.further_tsas)

@@ -11,15 +11,17 @@ from fts.configuration import Configuration
 from fts.outbound import Target, outbound_client
 from fts.services import wired
 from timestamping.algorithms import DigestAlgorithm
-from timestamping.client import HttpTimestampSource
+from timestamping.client.failover import FailoverTimestampSource
+from timestamping.clock import utc_now
 
 
 @asynccontextmanager
 async def authority(configuration: Configuration) -> AsyncIterator[Timestamp]:
     """Give what asks the configured timestamping authority."""
-    allowed = [Target.of(url) for url in (configuration.tsa_url, *configuration.allowed_urls)]
+    settings = configuration.engine_settings()
+    allowed = [Target.of(url) for url in (*(tsa.url for tsa in settings.tsas), *settings.allowed_urls)]
     async with outbound_client(allowed=allowed) as http:
-        source = HttpTimestampSource(http, configuration.tsa_url)
+        source = FailoverTimestampSource(http, settings.tsas, anchors=settings.anchors, clock=utc_now)
 
         async def timestamp(imprint: bytes, algorithm: DigestAlgorithm) -> bytes:
             return (await source.timestamp(imprint, algorithm)).der

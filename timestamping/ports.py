@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from cryptography import x509
 
 from timestamping.algorithms import DigestAlgorithm
+
+if TYPE_CHECKING:
+    from timestamping.client.attempts import Attempt
 
 
 class TimestampError(Exception):
@@ -17,6 +20,9 @@ class TimestampError(Exception):
 
     code: ClassVar[str] = "TIMESTAMP_ERROR"
     remedy: ClassVar[str] = "Try again; if it persists, ask the operator of the timestamping authority."
+
+    attempts: "tuple[Attempt, ...]" = ()
+    """Each request that was made, where several authorities or tries were."""
 
     def __init__(self, message: str, *, party: str) -> None:
         super().__init__(message)
@@ -29,12 +35,36 @@ class TimestampUnavailableError(TimestampError):
     code = "TIMESTAMP_UNAVAILABLE"
     remedy = "Check that the timestamping authority is up and reachable, then try again."
 
+    def __init__(
+        self,
+        message: str,
+        *,
+        party: str,
+        http_status: int | None = None,
+        retry_after_seconds: float | None = None,
+        unreachable: bool = False,
+        timed_out: bool = False,
+    ) -> None:
+        super().__init__(message, party=party)
+        self.http_status = http_status
+        """Status other than 200."""
+        self.retry_after_seconds = retry_after_seconds
+        """Pause that the authority asks for."""
+        self.unreachable = unreachable
+        """Whether there was no answer at all, or half of one."""
+        self.timed_out = timed_out
+
 
 class TimestampRejectedError(TimestampError):
     """The authority refused the request (PKIStatus other than granted; RFC 3161, clause 2.4.2)."""
 
     code = "TIMESTAMP_REJECTED"
     remedy = "Ask the operator of the timestamping authority why it refuses; its failInfo is in the message."
+
+    def __init__(self, message: str, *, party: str, fail_info: frozenset[str] = frozenset()) -> None:
+        super().__init__(message, party=party)
+        self.fail_info = fail_info
+        """Names in RFC 3161, clause 2.4.2."""
 
 
 class TimestampInvalidError(TimestampError):

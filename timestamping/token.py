@@ -86,7 +86,7 @@ def parse_reply(reply: bytes, request: TimestampRequest, *, party: str) -> Token
     except cms.READ_ERRORS as error:
         raise TimestampUnavailableError(f"{party} did not answer with a timestamp reply", party=party) from error
     if value > 1:
-        raise TimestampRejectedError(f"{party} refused: {reason(status)}", party=party)
+        raise TimestampRejectedError(f"{party} refused: {reason(status)}", party=party, fail_info=fail_info(status))
     if encoded is None:
         raise TimestampInvalidError(f"{party} granted without a token", party=party)
     token = parse_token(encoded)
@@ -112,15 +112,20 @@ def read_reply(reply: bytes) -> tuple[tsp.PKIStatusInfo, bytes | None]:
     return status, parts[1] if len(parts) == 2 else None
 
 
+def fail_info(status: tsp.PKIStatusInfo) -> frozenset[str]:
+    """Return the names of the failInfo bits that are set."""
+    if (bits := status["fail_info"]).native is None:
+        return frozenset()
+    # read from the encoding: asn1crypto misspells one of the names
+    octets = bits.contents[1:]
+    return frozenset(
+        name for bit, name in _FAIL_INFO.items() if bit // 8 < len(octets) and octets[bit // 8] >> (7 - bit % 8) & 1
+    )
+
+
 def reason(status: tsp.PKIStatusInfo) -> str:
     """Return status, failInfo and text of a refusal, as a person reads them."""
-    words = [str(status["status"].native)]
-    if (bits := status["fail_info"]).native is not None:
-        # read from the encoding: asn1crypto misspells one of the names
-        octets = bits.contents[1:]
-        words += [
-            name for bit, name in _FAIL_INFO.items() if bit // 8 < len(octets) and octets[bit // 8] >> (7 - bit % 8) & 1
-        ]
+    words = [str(status["status"].native), *sorted(fail_info(status))]
     if (text := status["status_string"]).native:
         words.append("; ".join(text.native)[:200])
     return ", ".join(words)

@@ -56,7 +56,7 @@ def test_nonces_differ(unit: Unit) -> None:
     for _ in range(20):
         ask(handler)
     assert len(set(nonces)) == 20
-    assert all(nonce is not None and 0 <= nonce < 1 << 63 for nonce in nonces)
+    assert all(nonce is not None and 0 <= nonce < 1 << 128 for nonce in nonces)
 
 
 def test_reply_to_an_earlier_query(unit: Unit) -> None:
