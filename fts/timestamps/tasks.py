@@ -14,7 +14,7 @@ from fts.timestamps.documents import DocumentTimestamp, find, note, settle
 
 _OTHERS_FAULTS: Final = ("TIMESTAMP_", "REVOCATION_")
 """How the codes begin of what another party may do better when it is asked again."""
-_PAUSES: Final = tuple(timedelta(seconds=s) for s in (0.5, 2, 8, 30))
+_PAUSES: Final = tuple(timedelta(seconds=s) for s in (0.5, 1, 2, 4, 8))
 
 
 async def stamp(worker: Worker, job: Job) -> None:
@@ -58,15 +58,18 @@ async def stamp(worker: Worker, job: Job) -> None:
 
 
 async def give_up(worker: Worker, job: Job, refusal: RefusalError) -> None:
-    """Try again what another party may do better; then write down why there is no timestamp."""
+    """Try again what another party may do better, within the budget; then write down why there is no timestamp."""
     found = await _found(worker, job)
     if found is None:
         await worker.drop(job)
         return
     problem = problem_json(refusal)
-    if problem["code"].startswith(_OTHERS_FAULTS) and job.attempts <= len(_PAUSES):
-        await worker.retry(job, _PAUSES[job.attempts - 1])
-        return
+    if problem["code"].startswith(_OTHERS_FAULTS):
+        pause = _PAUSES[min(job.attempts, len(_PAUSES)) - 1]
+        over = found[0].created_at + timedelta(seconds=worker.services.limits.finishing_seconds)
+        if worker.services.clock() + pause < over:
+            await worker.retry(job, pause)
+            return
     async with worker.services.database.write() as work:
         await complete(work, job)
         if await settle(work, found[0], "failed", problem=problem):

@@ -4,13 +4,16 @@ import base64
 import hashlib
 import secrets
 import subprocess
+import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from deploy.demo_pki.faults import Fault
 from tests.conformance.raw_pdf import raw_signatures
 from tests.e2e.gateway.test_failure_map import code
 from tests.oracles.oracle import Oracle
@@ -147,6 +150,29 @@ def test_it_ends_with_its_document(gateway: Gateway, pdf: bytes) -> None:
     kinds = [event.kind for event in gateway.document_trail(document_id)]
     wanted = ["timestamp.ordered", "timestamp.made", "timestamp.downloaded", "document.destroyed"]
     assert [kind for kind in kinds if kind in wanted] == wanted
+
+
+def test_the_authority_is_down_for_a_moment(gateway: Gateway, pdf: bytes) -> None:
+    """FTS-TS-5: it is tried again within the budget."""
+    document_id = uploaded(gateway, pdf)
+    with ThreadPoolExecutor(1) as pool:
+        with gateway.fault("/tsa", Fault("down")):
+            asked = pool.submit(stamped, gateway, document_id, "pdf")
+            time.sleep(0.5)
+        assert asked.result().json()["state"] == "ready"
+
+
+@pytest.mark.parametrize(("fault", "expected"), [("down", "TIMESTAMP_UNAVAILABLE"), ("garbage", "TIMESTAMP_")])
+def test_the_authority_is_down(gateway: Gateway, pdf: bytes, fault: Any, expected: str) -> None:
+    """Whoever failed is named, nothing is delivered, and the trail says so."""
+    document_id = uploaded(gateway, pdf)
+    with gateway.fault("/tsa", Fault(fault)):
+        answer = stamped(gateway, document_id, "detached")
+    assert answer.status_code in (502, 504), answer.text
+    assert code(answer).startswith(expected)
+    assert answer.json()["party"]
+    kinds = [event.kind for event in gateway.document_trail(document_id)]
+    assert kinds[-2:] == ["timestamp.ordered", "timestamp.failed"]
 
 
 def test_the_same_key_gets_the_same_timestamp(gateway: Gateway, pdf: bytes) -> None:
