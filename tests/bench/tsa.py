@@ -1,7 +1,7 @@
-"""`python -m tests.bench.tsa`: tokens per second over HTTP, with records, beside sigstore's authority and bare signatures.
+"""`python -m tests.bench.tsa`: tokens per second over HTTP beside sigstore's authority and beside bare signatures.
 
-The authority has one core and `wrk` the other; with two workers they share both. Everything is measured in turn, round by
-round; figures are medians. OpenSSL verifies a token before and after each measurement.
+Ours keeps its records. The authority has one core and `wrk` the other; with two workers they share both. Everything is
+measured in turn, round by round; figures are medians. OpenSSL verifies a token before and after each measurement.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """`python -m tests.bench.tsa_raw DIRECTORY KEY STORE SECONDS`: bare signatures per second with a demo authority's key.
 
-The same backend as the authority's, one process, one thread, nothing but signatures: `cryptography` for a key in memory,
-`python-pkcs11` for one in SoftHSM, which signs a digest that is made once.
+The same backend as the authority's, one process, one thread, nothing but signatures: `cryptography` for a key in
+memory, `python-pkcs11` for one in SoftHSM, which signs a digest that is made once.
 """
 
 import hashlib
@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pkcs11
 from cryptography.hazmat.primitives import hashes
@@ -59,7 +59,7 @@ def _in_token(unit: Unit, kind: str) -> Callable[[], object]:
     assert unit.pin_file is not None
     pin = unit.pin_file.read_text(encoding="utf-8").split("\n")[0]
     session = pkcs11.lib(str(unit.module)).get_token(token_label=unit.token).open(user_pin=pin)
-    key = session.get_key(pkcs11.ObjectClass.PRIVATE_KEY, label=unit.label)
+    key: Any = session.get_key(pkcs11.ObjectClass.PRIVATE_KEY, label=unit.label)
     digest = hashlib.sha256(_DATA).digest()
     if kind.startswith("rsa"):
         return lambda: key.sign(_SHA256_INFO + digest, mechanism=pkcs11.Mechanism.RSA_PKCS)
