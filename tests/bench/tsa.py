@@ -18,7 +18,7 @@ from pathlib import Path
 from tests.bench.measure import MachineLoad
 from tests.bench.tsa_servers import SIGSTORE, SIGSTORE_REMEDY, BenchError, Query, Served, need, ours, sigstore
 from tests.bench.tsa_table import SIGSTORE as SIGSTORE_NAME
-from tests.bench.tsa_table import Row, as_json, promises, show
+from tests.bench.tsa_table import Raw, Row, as_json, promises, show
 from tests.bench.tsa_wrk import load
 
 _KEYS = {"p256": "P-256", "rsa3072": "RSA-3072", "rsa4096": "RSA-4096"}
@@ -89,12 +89,12 @@ def _measured(
     return rows
 
 
-def _raw(place: Path, row: Row, seconds: float) -> float:
+def _raw(place: Path, row: Row, seconds: float) -> Raw:
     program = [sys.executable, "-m", "tests.bench.tsa_raw", str(place), row.key, row.store, str(seconds)]
     done = subprocess.run(["taskset", "-c", _SERVER, *program], capture_output=True, text=True, check=False)
     if done.returncode:
         raise BenchError(f"bare signatures, {row.name}: {done.stderr.strip()}")
-    return float(done.stdout)
+    return Raw(*map(float, done.stdout.split()))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -26,23 +26,23 @@ _SHA256_INFO: Final = bytes.fromhex("3031300d060960864801650304020105000420")
 
 
 def main(arguments: list[str]) -> int:
-    """Print the rate."""
+    """Print signatures per second, and per second of processor time."""
     directory, key, store, seconds = Path(arguments[0]), arguments[1], arguments[2], float(arguments[3])
     if store == "softhsm":
         file, _ = demo(directory, key, 1, "softhsm")
-        print(_rate(_in_token(file.timestamping.unit, key), seconds))
+        print(*_rates(_in_token(file.timestamping.unit, key), seconds))
     else:
-        print(_rate(_in_memory(directory / "tsu.key"), seconds))
+        print(*_rates(_in_memory(directory / "tsu.key"), seconds))
     return 0
 
 
-def _rate(sign: Callable[[], object], seconds: float) -> float:
+def _rates(sign: Callable[[], object], seconds: float) -> tuple[float, float]:
     sign()
-    count, start = 0, time.perf_counter()
+    count, start, cpu = 0, time.perf_counter(), time.process_time()
     while (passed := time.perf_counter() - start) < seconds:
         sign()
         count += 1
-    return count / passed
+    return count / passed, count / (time.process_time() - cpu)
 
 
 def _in_memory(path: Path) -> Callable[[], object]:

@@ -100,6 +100,12 @@ def sigstore(directory: Path, cores: str) -> Iterator[Served]:
         yield Served(url, trust, process.pid)
 
 
+def processes(process_id: int) -> list[int]:
+    """Return a process and all its descendants."""
+    children = Path(f"/proc/{process_id}/task/{process_id}/children").read_text(encoding="ascii").split()
+    return [process_id, *(found for child in children for found in processes(int(child)))]
+
+
 def need(program: str, package: str) -> None:
     """Refuse to go on without a program.
 

@@ -13,6 +13,14 @@ _LEAST_RAW: Final = {("rsa3072", "file"): 0.9, ("rsa4096", "file"): 0.95, ("p256
 _MOST_P99: Final = 2.0
 
 
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """Bare signatures on the server's core, per second and per second of processor time."""
+
+    rate: float
+    cpu_rate: float
+
+
 @dataclass(slots=True)
 class Row:
     """One authority, measured in every round."""
@@ -22,8 +30,8 @@ class Row:
     store: str
     workers: int
     bursts: list[Burst] = field(default_factory=list)
-    raw: list[float] = field(default_factory=list)
-    """Bare signatures per second on the server's core, beside each burst."""
+    raw: list[Raw] = field(default_factory=list)
+    """Measured beside each burst."""
 
     @property
     def rate(self) -> float:
@@ -33,12 +41,25 @@ class Row:
     @property
     def raw_ratio(self) -> float:
         """Median over the rounds of tokens per bare signature; nan where none was measured."""
-        pairs = zip(self.bursts, self.raw, strict=True) if self.raw else ()
-        return statistics.median([burst.rate / raw for burst, raw in pairs] or [float("nan")])
+        return statistics.median([burst.rate / raw.rate for burst, raw in self._pairs] or [float("nan")])
+
+    @property
+    def raw_cpu_ratio(self) -> float:
+        """As `raw_ratio`, both per second of processor time."""
+        return statistics.median([burst.cpu_rate / raw.cpu_rate for burst, raw in self._pairs] or [float("nan")])
+
+    @property
+    def cpu_rate(self) -> float:
+        """Median of tokens per second of processor time."""
+        return statistics.median(burst.cpu_rate for burst in self.bursts)
+
+    @property
+    def _pairs(self) -> list[tuple[Burst, Raw]]:
+        return list(zip(self.bursts, self.raw, strict=True)) if self.raw else []
 
     def p(self, name: str) -> float:
         """Median of a percentile, milliseconds."""
-        return statistics.median(getattr(burst, name) for burst in self.bursts)
+        return float(statistics.median(getattr(burst, name) for burst in self.bursts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,24 +99,20 @@ def promises(rows: Sequence[Row], connections: int) -> list[Promise]:
 
 def show(rows: Sequence[Row], kept: Sequence[Promise]) -> str:
     """Return both tables."""
-    peer = next((row.rate for row in rows if row.name == SIGSTORE), None)
+    peer = next((row for row in rows if row.name == SIGSTORE), None)
     lines = []
     for row in rows:
         times = [f"{row.p(name):.1f}" for name in ("p50_ms", "p95_ms", "p99_ms")]
-        raw = [f"{statistics.median(row.raw):.0f}", f"{row.raw_ratio:.2f}"] if row.raw else ["", ""]
-        beside = f"{row.rate / peer:.2f}" if peer and row.key == "p256" else ""
-        lines.append([row.name, str(row.workers), f"{row.rate:.0f}", *times, *raw, beside])
-    head = [
-        "authority",
-        "workers",
-        "tokens/s",
-        "p50 ms",
-        "p95 ms",
-        "p99 ms",
-        "bare signatures/s",
-        "ratio",
-        "/ sigstore",
-    ]
+        cells = [""] * 3
+        if row.raw:
+            bare = statistics.median(raw.rate for raw in row.raw)
+            cells = [f"{bare:.0f}", f"{row.raw_ratio:.2f}", f"{row.raw_cpu_ratio:.2f}"]
+        beside = ["", ""]
+        if peer is not None and (row.key, row.store) == ("p256", "file"):
+            beside = [f"{row.rate / peer.rate:.2f}", f"{row.cpu_rate / peer.cpu_rate:.2f}"]
+        lines.append([row.name, str(row.workers), f"{row.rate:.0f}", f"{row.cpu_rate:.0f}", *times, *cells, *beside])
+    head = ["authority", "workers", "tokens/s", "tokens/CPU s", "p50 ms", "p95 ms", "p99 ms"]
+    head += ["bare/s", "/ bare", "/ bare, CPU", "/ sigstore", "/ sigstore, CPU"]
     targets = [
         [
             promise.name,

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.bench.tsa_servers import BenchError, Query, Served
+from tests.bench.measure import Stopwatch
+from tests.bench.tsa_servers import BenchError, Query, Served, processes
 
 _SCRIPT: Final = Path(__file__).with_suffix(".lua")
 _LEAST_OCTETS: Final = 0.98
@@ -19,6 +20,8 @@ class Burst:
 
     requests: int
     seconds: float
+    cpu_seconds: float
+    """Processor time of the authority's processes."""
     p50_ms: float
     p95_ms: float
     p99_ms: float
@@ -27,6 +30,11 @@ class Burst:
     def rate(self) -> float:
         """Tokens per second."""
         return self.requests / self.seconds
+
+    @property
+    def cpu_rate(self) -> float:
+        """Tokens per second of the authority's processor time: what a core gives that nobody else uses."""
+        return self.requests / self.cpu_seconds
 
 
 def load(served: Served, query: Query, seconds: float, connections: int, cores: str) -> Burst:
@@ -38,7 +46,9 @@ def load(served: Served, query: Query, seconds: float, connections: int, cores: 
     reply = query.answer(served)
     command = ["taskset", "-c", cores, "wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s"]
     command += ["--timeout", "10s", "-s", str(_SCRIPT), served.url, "--", str(query.path)]
+    watches = [Stopwatch(process) for process in processes(served.process_id)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
+    cpu_seconds = sum(watch.stop().cpu_ms for watch in watches) / 1000
     line = next((text for text in done.stdout.splitlines() if text.startswith("FIGURES ")), None)
     if done.returncode or line is None:
         raise BenchError(f"wrk: {done.stderr.strip() or done.stdout.strip()}")
@@ -49,4 +59,4 @@ def load(served: Served, query: Query, seconds: float, connections: int, cores: 
         raise BenchError(f"{served.url}: answers are shorter than a token")
     query.answer(served)
     times = (figures[name] / 1000 for name in ("p50", "p95", "p99"))
-    return Burst(figures["requests"], figures["microseconds"] / 1e6, *times)
+    return Burst(figures["requests"], figures["microseconds"] / 1e6, cpu_seconds, *times)

@@ -11,7 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.bench.tsa_servers import BenchError, Query, need, ours
+from tests.bench.tsa_servers import BenchError, Query, need, ours, processes
 from tests.bench.tsa_wrk import load
 
 _MOST_GROWTH = 2_000_000
@@ -41,12 +41,10 @@ def main(arguments: list[str] | None = None) -> int:
     slope = statistics.linear_regression(*zip(*counted, strict=True)).slope
     growth = slope * 1e6
     flat = growth <= _MOST_GROWTH
-    print(
-        f"{samples[-1][0]} tokens; {counted[0][1] / 1e6:.1f} MB after the warm-up, {samples[-1][1] / 1e6:.1f} at the end"
-    )
-    print(
-        f"slope: {growth / 1e6:+.2f} MB per million tokens (at most {_MOST_GROWTH / 1e6:g}): {'met' if flat else 'MISSED'}"
-    )
+    first, last = counted[0], samples[-1]
+    print(f"{last[0]} tokens; {first[1] / 1e6:.1f} MB after the warm-up, {last[1] / 1e6:.1f} at the end")
+    limit = f"at most {_MOST_GROWTH / 1e6:g}"
+    print(f"slope: {growth / 1e6:+.2f} MB per million tokens ({limit}): {'met' if flat else 'MISSED'}")
     return 0 if flat else 1
 
 
@@ -63,10 +61,9 @@ def _samples(directory: Path, most: int, seconds: float) -> list[tuple[int, int]
 
 
 def _resident(process_id: int) -> int:
-    """Return the resident octets of a process and of its children."""
-    size = int(Path(f"/proc/{process_id}/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    children = Path(f"/proc/{process_id}/task/{process_id}/children").read_text(encoding="ascii").split()
-    return size + sum(_resident(int(child)) for child in children)
+    """Return the resident octets of a process and of its descendants."""
+    pages = sum(int(Path(f"/proc/{one}/statm").read_text(encoding="ascii").split()[1]) for one in processes(process_id))
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def _parser() -> argparse.ArgumentParser:
