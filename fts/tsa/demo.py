@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from fts.errors import RefusalError
 from fts.tsa.configuration import AuthorityFile, Door, TimeSources, Timestamping, Unit
-from fts.tsa.material import Material, test_unit
+from fts.tsa.material import Material, demo_unit
 from timestamping.clock import utc_now
 
 Store = Literal["file", "softhsm"]
@@ -34,7 +34,7 @@ def demo(directory: Path, kind: str, workers: int, store: Store) -> tuple[Author
     if os.environ.get("FTS_ENVIRONMENT", "").upper() == "PROD":
         raise refused("the environment is PROD", "Configure an authority: fts tsa --config FILE.")
     try:
-        material = test_unit(directory.resolve(), kind, utc_now)
+        material = demo_unit(directory.resolve(), kind, utc_now)
         if store == "file":
             unit = Unit(certificate=material.certificates, key_file=material.key)
         else:

@@ -43,7 +43,7 @@ class Material:
     """The unit's key, PKCS#8 in PEM."""
 
 
-def test_unit(directory: Path, kind: str, clock: Clock) -> Material:
+def demo_unit(directory: Path, kind: str, clock: Clock) -> Material:
     """Return the test unit of `directory`; one is made where there is none, or its key may sign no more.
 
     Raises:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fts.tsa.material import test_unit as make_unit
+from fts.tsa.material import demo_unit as make_unit
 from tests.support.authority import RunningAuthority
 from tests.support.sntp_server import SntpServer
 from timestamping.algorithms import DigestAlgorithm

@@ -11,8 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from fts.tsa.material import Material
-from fts.tsa.material import test_unit as made_unit
+from fts.tsa.material import Material, demo_unit
 from tests.support.gateway import PLENTY, Gateway
 from timestamping.authority.records import read_records
 from timestamping.clock import utc_now
@@ -23,7 +22,7 @@ QUERY = {"content-type": "application/timestamp-query"}
 
 @pytest.fixture(scope="module")
 def material(tmp_path_factory: pytest.TempPathFactory) -> Material:
-    return made_unit(tmp_path_factory.mktemp("unit"), "p256", utc_now)
+    return demo_unit(tmp_path_factory.mktemp("unit"), "p256", utc_now)
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import select
 
 from fts.audit.models import event as event_table
-from fts.tsa.material import test_unit as made_unit
+from fts.tsa.material import demo_unit
 from tests.support.embedded import Embedded, code, embedded
 from timestamping.algorithms import DigestAlgorithm
 from timestamping.authority.authority import FailInfo, rejection
@@ -32,7 +32,7 @@ Case = Callable[[Embedded], Awaitable[None]]
 
 
 def own(tmp_path: Path, **more: Any) -> dict[str, Any]:
-    material = made_unit(tmp_path / "unit", "p256", utc_now)
+    material = demo_unit(tmp_path / "unit", "p256", utc_now)
     (tmp_path / "root.pem").write_bytes(material.root.read_bytes())
     return {
         "unit": {"certificate": material.certificates, "key_file": material.key},
