@@ -225,9 +225,7 @@ class S3Store:
         for upload in list(_unfinished(client, name)):
             begun = upload.initiated_time
             if before is None or (begun is not None and begun < before):
-                # The library has no public call for this.
-                client._abort_multipart_upload(name, upload.object_name, upload.upload_id or "")
-                discarded += 1
+                discarded += _aborted(client, name, upload)
         return discarded
 
     def _remove(self, bucket: str) -> None:
@@ -239,6 +237,18 @@ class S3Store:
 
 def _page(stored: Iterator[Stored]) -> list[Stored]:
     return list(itertools.islice(stored, _PAGE))
+
+
+def _aborted(client: Minio, bucket: str, upload: Upload) -> bool:
+    """Abort an unfinished upload; return False where another process did, or the upload came to its end."""
+    try:
+        # The library has no public call for this.
+        client._abort_multipart_upload(bucket, upload.object_name, upload.upload_id or "")
+    except S3Error as error:
+        if error.code != "NoSuchUpload":
+            raise
+        return False
+    return True
 
 
 def _unfinished(client: Minio, bucket: str) -> Iterator[Upload]:

@@ -100,7 +100,7 @@ class Probe:
         except S3Error as error:
             status = f"unknown ({code_of(error)})"
         detail = f"versioning is {status.lower()}; {left} versions were left after deletion"
-        return Finding("no versions stay behind", left == 0, detail)
+        return Finding("no versions are kept", left == 0 and status.lower() == "off", detail)
 
     def _put(self, client: Minio) -> str | None:
         octets = io.BytesIO(self._octets)

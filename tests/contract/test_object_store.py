@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -220,6 +221,7 @@ def test_old_versions_are_deleted_too(server: Seaweed, tmp_path: Path) -> None:
         assert list(client.list_objects(bucket_name=KEPT, recursive=True, include_version=True)) == []
         held = {found.property: found.holds for found in await store.probe(KEPT)}
         assert held["what is deleted is gone"], held
+        assert not held["no versions are kept"], held
         assert await names(store, KEPT) == []
 
     asyncio.run(work())
@@ -323,3 +325,54 @@ def test_a_server_that_is_not_there_is_a_failed_store(tmp_path: Path) -> None:
                 await attempt
 
     asyncio.run(work())
+
+
+@contextmanager
+def aborting(answers: dict[str, tuple[int, str]]) -> Iterator[S3Endpoint]:
+    """Run a server that has the unfinished uploads `answers`, and gives to their abort this status and code."""
+    listed = "".join(
+        f"<Upload><Key>{key}</Key><UploadId>{key}</UploadId><Initiated>2026-01-01T00:00:00.000Z</Initiated></Upload>"
+        for key in answers
+    )
+    listing = f"<ListMultipartUploadsResult><IsTruncated>false</IsTruncated>{listed}</ListMultipartUploadsResult>"
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self._answer(200, listing)
+
+        def do_DELETE(self) -> None:
+            status, code = answers[self.path.rpartition("uploadId=")[2]]
+            self._answer(status, f"<Error><Code>{code}</Code></Error>" if code else "")
+
+        def _answer(self, status: int, body: str) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", "application/xml")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        thread = threading.Thread(target=running.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield S3Endpoint(f"127.0.0.1:{running.server_port}", secure=False, region="us-east-1")
+        finally:
+            running.shutdown()
+            thread.join()
+
+
+def test_an_unfinished_upload_that_another_node_removed_is_no_error() -> None:
+    """Case S-4: two nodes at once; S3 answers NoSuchUpload to the later one (SeaweedFS answers 204)."""
+    with aborting({"theirs": (404, "NoSuchUpload"), "ours": (204, "")}) as endpoint:
+        store = S3Store(endpoint, lambda _bucket: S3Credentials("A", "b"), "", lambda: [TOWN])
+        assert asyncio.run(store.discard_unfinished(datetime.now(UTC))) == 1
+
+
+def test_an_unfinished_upload_that_stays_is_an_error() -> None:
+    with aborting({"kept": (403, "AccessDenied")}) as endpoint:
+        store = S3Store(endpoint, lambda _bucket: S3Credentials("A", "b"), "", lambda: [TOWN])
+        with pytest.raises(StorageError):
+            asyncio.run(store.discard_unfinished(datetime.now(UTC)))

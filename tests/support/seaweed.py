@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,6 +71,7 @@ def seaweed(directory: Path, buckets: tuple[str, ...] = ()) -> Iterator[Seaweed]
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+        _remove_sockets(ports.values())
 
 
 def client_of(server: Seaweed, credentials: S3Credentials | None = None) -> Minio:
@@ -84,6 +85,14 @@ def client_of(server: Seaweed, credentials: S3Credentials | None = None) -> Mini
         region=server.endpoint.region,
         http_client=PoolManager(retries=Retry(total=0)),
     )
+
+
+def _remove_sockets(ports: Iterable[int]) -> None:
+    """Remove the sockets that the server keeps in /tmp under the numbers of its ports, whatever TMPDIR says."""
+    for port in ports:
+        for number in (port, port + 10_000):
+            for left in Path("/tmp").glob(f"seaweedfs-*-{number}.sock"):  # noqa: S108 - the server's own place
+                left.unlink()
 
 
 def _wait(server: Seaweed, process: "subprocess.Popen[bytes]", log: Path) -> None:
