@@ -55,6 +55,8 @@ class _Call:
     imprint: bytes
     algorithm: DigestAlgorithm
     ends_at: float
+    last_resort: bool = False
+    """Whether all authorities are left alone, and are asked nevertheless."""
     attempts: list[Attempt] = field(default_factory=list)
 
 
@@ -140,7 +142,8 @@ class FailoverTimestampSource:
         working = [tsa for tsa in self._tsas if tsa.breaker.state is not BreakerState.OPEN]
         for tsa in self._tsas:
             if working and tsa not in working:
-                call.attempts.append(self._passed_over(tsa, Outcome.LEFT_ALONE, "failed repeatedly and is left alone"))
+                call.attempts.append(self._left_alone(tsa))
+        call.last_resort = not working
         return working or self._tsas
 
     async def _pause(self, call: _Call, tsa: _Tsa) -> bool:
@@ -158,10 +161,13 @@ class FailoverTimestampSource:
         if left <= 0:
             call.attempts.append(self._passed_over(tsa, Outcome.TIMEOUT, "was not asked: the time is over"))
             return None
+        if not tsa.breaker.enter() and not call.last_resort:
+            call.attempts.append(self._left_alone(tsa))
+            return None
         if tsa.rate is not None and not tsa.rate.enter():
             call.attempts.append(self._passed_over(tsa, Outcome.RATE, "was not asked: our rate for it is used up"))
+            tsa.breaker.abandoned()
             return None
-        tsa.breaker.enter()
         began = self._monotonic()
         try:
             token = await self._asked(call, tsa, min(left, self._limits.attempt_seconds))
@@ -207,6 +213,9 @@ class FailoverTimestampSource:
             except NoPathError as error:
                 raise TimestampInvalidError(f"{url}: the unit is not trusted: {error}", party=url) from error
         return token
+
+    def _left_alone(self, tsa: _Tsa) -> Attempt:
+        return self._passed_over(tsa, Outcome.LEFT_ALONE, "failed repeatedly and is left alone")
 
     def _passed_over(self, tsa: _Tsa, outcome: Outcome, why: str) -> Attempt:
         url = tsa.settings.url

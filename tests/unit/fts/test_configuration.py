@@ -1,11 +1,18 @@
 """The configuration: what is wrong is said at the start, all of it (FTS-SEC-1, design sections 6 and 10)."""
 
+import socket
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from fts.configuration import load
+from fts.document_tasks import settings_from
 from fts.errors import RefusalError
+from fts.frames import receive
+from fts.process_pool import _configuration
+from tests.unit.signing.issuing import authority
+from timestamping.client.settings import Rate, TsaSettings
 
 SOUND = """
 environment = "{environment}"
@@ -48,11 +55,43 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     assert configuration.limits.json_bytes == 65536
 
 
+FURTHER = """
+[[further_tsas]]
+url = "http://tsa-two.example/tsr"
+policy = "0.4.0.2023.1.1"
+requests = 20
+seconds = 1200
+[[further_tsas]]
+url = "https://tsa-three.example/"
+"""
+
+
+def test_authorities_in_their_order_reach_the_document_processes(tmp_path: Path) -> None:
+    """FTS-TS-2: what the operator named is what the process that signs asks."""
+    configuration = load(written(tmp_path, more=FURTHER))
+    (tmp_path / "root.pem").write_bytes(authority("Root").certificate.public_bytes(Encoding.PEM))
+    settings = configuration.engine_settings()
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.sendall(_configuration(settings))
+        sent = receive(theirs)
+    assert sent is not None
+    assert settings_from(sent) == settings
+    assert settings.tsas == (
+        TsaSettings("https://tsa.example/"),
+        TsaSettings("http://tsa-two.example/tsr", "0.4.0.2023.1.1", Rate(20, 1200.0)),
+        TsaSettings("https://tsa-three.example/"),
+    )
+
+
 @pytest.mark.parametrize(
     ("change", "fault"),
     [
         ({"environment": "PROD", "more": 'card_agent = "http://127.0.0.1:1"'}, "demo card is refused in PROD"),
         ({"environment": "PROD", "url": "http://localhost:8080", "more": KEYS + MAIL}, "https://"),
+        ({"more": '[[further_tsas]]\nurl = "https://tsa.example/"'}, "stands there twice"),
+        ({"more": '[[further_tsas]]\nurl = "ftp://tsa.example/"'}, "further_tsas"),
+        ({"more": '[[further_tsas]]\nurl = "https://two.example/"\npolicy = "mine"'}, "further_tsas"),
         ({"environment": "PROD", "more": MAIL}, "FTS-GDPR-1"),
         ({"environment": "PROD", "more": 'key_store = "data/keys"' + MAIL}, "FTS-GDPR-1"),
         ({"environment": "PROD", "more": KEYS}, "FTS-GDPR-6"),
