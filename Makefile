@@ -1,6 +1,6 @@
 # `make` lists the targets. Every target sets up what it needs; only python3, venv, make and git must be there.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-check sign-demo sign verify test check format bench bench-line bench-custody samples clean runtime dev
+.PHONY: help demo demo-check sign-demo sign verify test check format bench bench-line bench-custody bench-tsa soak samples clean runtime dev
 
 SIGNED := var/signed
 PYTHON := .venv/bin/python
@@ -49,6 +49,12 @@ bench-line: dev ## measure the line through the gateway with 50 signers
 
 bench-custody: dev ## measure records, the chain, encryption and both object stores
 	@$(PYTHON) -m tests.bench.custody
+
+bench-tsa: dev ## measure the timestamping authority beside sigstore's and beside the bare signature
+	@$(PYTHON) -m tests.bench.tsa
+
+soak: dev ## a million timestamps: does the authority's memory stay flat? (minutes)
+	@$(PYTHON) -m tests.soak.tsa
 
 samples: dev ## write the sample PDFs of the tests to var/samples
 	@$(PYTHON) -m tests.samples var/samples
