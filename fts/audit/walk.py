@@ -74,6 +74,16 @@ class _BadError(Exception):
         self.bad = bad
 
 
+class _BrokenLinkError(_BadError):
+    def __init__(self, bad: Bad, seq: int, previous: bytes, expected: bytes, stored: object) -> None:
+        super().__init__(bad)
+        self.seq = seq
+        self.previous = previous
+        self.expected = expected
+        """Hash of the link over the event that stands there; empty where that cannot be read."""
+        self.stored = stored
+
+
 async def verify(
     database: Database,
     keyring: Keyring | None,
@@ -96,6 +106,8 @@ async def verify(
             await walk.along(connection)
             if kept is not None:
                 walk.compare(kept)
+        except _BrokenLinkError as found:
+            return replace(walk.verdict, first_bad=replace(found.bad, what=await _what_broke(connection, found)))
         except _BadError as found:
             return replace(walk.verdict, first_bad=found.bad)
     return walk.verdict
@@ -179,7 +191,8 @@ class _Walk:
         except _UNREADABLE:
             expected = b""
         if expected != stored:
-            raise _BadError(Bad(f"the event {event_id}, or its link {seq}, was changed or moved", seq, event_id))
+            bad = Bad(f"the event {event_id}, or its link {seq}, was changed", seq, event_id)
+            raise _BrokenLinkError(bad, seq, previous, expected, stored)
         if of.personal_sha256 is None and sealed is not None:
             raise _BadError(Bad(f"a personal part was added to the event {event_id}", seq, event_id))
         removed = of.personal_sha256 is not None and sealed is None
@@ -262,6 +275,34 @@ class _Walk:
                 what = f"the event {found} is not in the chain: it was inserted past it, or the sequencer stands still"
                 raise _BadError(Bad(what, event_id=found))
             self.verdict = replace(self.verdict, waiting=self.verdict.waiting + waiting)
+
+
+async def _what_broke(connection: AsyncConnection, broken: _BrokenLinkError) -> str:
+    """Say which was changed, the event or the link, or which event was moved; both where neither can be told.
+
+    The next link was made over the true hash of this one. An event that was moved is looked for in the whole trail.
+    """
+    seq, event_id = broken.seq, broken.bad.event_id
+    found = select(*event.c, chain.c.hash).join(chain, chain.c.event_id == event.c.id).where(chain.c.seq == seq + 1)
+    try:
+        after = (await connection.execute(found)).one_or_none()
+        if isinstance(broken.stored, bytes):
+            last = 0
+            while rows := await _readable(connection, select(event).where(event.c.id > last).order_by(event.c.id)):
+                for row in rows:
+                    if link(seq, broken.previous, event_hash(plain_event(list(row)))) == broken.stored:
+                        return f"the event {event_id} was moved: the link {seq} was made over the event {row.id}"
+                last = rows[-1].id
+        if after is not None:
+            *header, following = after
+            of_event = event_hash(plain_event(header))
+            if broken.expected and link(seq + 1, broken.expected, of_event) == following:
+                return f"the link {seq} of the event {event_id} was changed"
+            if isinstance(broken.stored, bytes) and link(seq + 1, broken.stored, of_event) == following:
+                return f"the event {event_id} was changed; its link {seq} is as it was"
+    except _UNREADABLE:
+        return broken.bad.what
+    return broken.bad.what
 
 
 async def _links(connection: AsyncConnection) -> AsyncIterator[Row[Any]]:

@@ -53,6 +53,23 @@ def test_edit_and_delete(trail: Trail, change: str, number: int) -> None:
     assert (bad.seq, bad.event_id) == (number, number), bad
 
 
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ("UPDATE event SET kind = 'x' WHERE id = 5", "the event 5 was changed; its link 5 is as it was"),
+        ("UPDATE chain SET hash = zeroblob(32) WHERE seq = 5", "the link 5 of the event 5 was changed"),
+        ("UPDATE event SET kind = 'x' WHERE id = 12", "the event 12, or its link 12, was changed"),
+        ("UPDATE event SET kind = 'x' WHERE id IN (5, 6)", "the event 5, or its link 5, was changed"),
+    ],
+)
+def test_the_walk_says_what_was_changed(trail: Trail, change: str, what: str) -> None:
+    """The link after it tells; after the last there is none."""
+    trail.tamper(change)
+    bad = trail.verify().first_bad
+    assert bad is not None
+    assert bad.what == what
+
+
 @pytest.mark.parametrize("number", [1, 6, 7, 11])
 def test_a_link_that_is_missing(trail: Trail, number: int) -> None:
     trail.tamper(f"DELETE FROM chain WHERE seq = {number}")
@@ -102,6 +119,7 @@ def test_two_that_change_places(trail: Trail, one: int, other: int) -> None:
     bad = trail.verify().first_bad
     assert bad is not None
     assert bad.seq == one
+    assert bad.what == f"the event {other} was moved: the link {one} was made over the event {one}"
 
 
 def test_two_days_that_change_places(trail: Trail) -> None:
