@@ -16,8 +16,10 @@ from typing import Any
 import pytest
 from minio import Minio
 from minio.commonconfig import CopySource
+from minio.datatypes import PostPolicy
 from minio.error import S3Error
 from minio.versioningconfig import ENABLED, VersioningConfig
+from urllib3 import PoolManager
 
 from storage.files import FileStore
 from storage.ports import ObjectMissingError, ObjectStore, StorageError
@@ -263,6 +265,30 @@ def test_one_clients_credential_opens_no_other_bucket(server: Seaweed) -> None:
     finally:
         admin._abort_multipart_upload(OTHER, "half", upload_id)
         admin.remove_object(bucket_name=OTHER, object_name="secret")
+
+
+def test_one_clients_credential_signs_no_url_or_form_for_another_bucket(server: Seaweed) -> None:
+    """Case S-1: presigned URLs and POST policies that a client makes itself; the same for its own bucket are taken."""
+    client, pool = client_of(server, server.buckets[TOWN]), PoolManager(retries=False)
+    answers: dict[str, dict[str, int]] = {}
+    admin = client_of(server)
+    for bucket in (TOWN, OTHER):
+        admin.put_object(bucket_name=bucket, object_name="there", data=io.BytesIO(b"there"), length=5)
+        found = answers[bucket] = {}
+        for method, key in (("GET", "there"), ("HEAD", "there"), ("PUT", "new"), ("DELETE", "there")):
+            url = client.get_presigned_url(method, bucket, key, expires=timedelta(minutes=5))
+            found[method] = pool.request(method, url, body=b"x" if method == "PUT" else None).status
+        policy = PostPolicy(bucket_name=bucket, expiration=datetime.now(UTC) + timedelta(minutes=5))
+        policy.add_equals_condition("key", "posted")
+        policy.add_content_length_range_condition(1, 10)
+        form = {**client.presigned_post_policy(policy), "key": "posted", "file": ("posted", b"x")}
+        found["POST"] = pool.request("POST", f"http://{server.endpoint.host}/{bucket}", fields=form).status
+    kept = {found.object_name for found in admin.list_objects(bucket_name=OTHER)}
+    for bucket, key in ((TOWN, "new"), (TOWN, "posted"), (OTHER, "there"), *((OTHER, str(each)) for each in kept)):
+        admin.remove_object(bucket_name=bucket, object_name=key)
+    assert all(status < 300 for status in answers[TOWN].values()), answers[TOWN]
+    assert set(answers[OTHER].values()) == {403}, answers[OTHER]
+    assert kept == {"there"}
 
 
 def test_secrets_are_not_shown(server: Seaweed) -> None:
