@@ -71,9 +71,10 @@ def test_a_stranger_follows_the_printed_lines(authority: RunningAuthority, tmp_p
     assert other.returncode != 0
 
 
-def test_the_documented_walk(tmp_path: Path) -> None:
-    """The lines of docs/operation.md, as they stand but for the port and the directory."""
-    text = (REPOSITORY / "docs" / "operation.md").read_text()
+@pytest.mark.parametrize("document", ["README.md", "docs/operation.md"])
+def test_the_documented_walk(tmp_path: Path, document: str) -> None:
+    """The lines of a document, as they stand but for the port and the directory."""
+    text = (REPOSITORY / document).read_text()
     start, walk = re.findall(r"```bash tsa\n(.*?)```", text, re.DOTALL)
     assert "fts tsa --demo" in start
     arguments = [word for word in start.split()[2:] if word not in ("--port", "8318")]
