@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 from minio import Minio
-from minio.commonconfig import CopySource
+from minio.commonconfig import ENABLED, CopySource
 from minio.datatypes import PostPolicy
 from minio.error import S3Error
-from minio.versioningconfig import ENABLED, VersioningConfig
+from minio.versioningconfig import VersioningConfig
 from urllib3 import PoolManager
 
 from storage.files import FileStore
@@ -281,7 +281,8 @@ def test_one_clients_credential_signs_no_url_or_form_for_another_bucket(server: 
         policy = PostPolicy(bucket_name=bucket, expiration=datetime.now(UTC) + timedelta(minutes=5))
         policy.add_equals_condition("key", "posted")
         policy.add_content_length_range_condition(1, 10)
-        form = {**client.presigned_post_policy(policy), "key": "posted", "file": ("posted", b"x")}
+        form: dict[str, str | tuple[str, bytes]] = {**client.presigned_post_policy(policy), "key": "posted"}
+        form["file"] = ("posted", b"x")
         found["POST"] = pool.request("POST", f"http://{server.endpoint.host}/{bucket}", fields=form).status
     kept = {found.object_name for found in admin.list_objects(bucket_name=OTHER)}
     for bucket, key in ((TOWN, "new"), (TOWN, "posted"), (OTHER, "there"), *((OTHER, str(each)) for each in kept)):
