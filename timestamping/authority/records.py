@@ -14,7 +14,6 @@ import re
 import secrets
 import socket
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -35,8 +34,6 @@ MAX_OCTETS = 64
 MAX_BITS = 256
 FORMAT = "fts-tsa-records-1"
 _START = bytes(32).hex()
-_CALLERS_FOR_THREAD = 8
-"""From this many callers on, a sync runs beside the loop."""
 _NAME = re.compile(r"decisions-\d{8}T\d{6}Z-[0-9a-f]{16}-\d{6}\.jsonl")
 _log = logging.getLogger(__name__)
 
@@ -56,19 +53,6 @@ class _File:
     size: int
     digest: str
     """SHA-256 of the last line that is durable."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Batch:
-    """What was written in one piece and is not known to be durable yet."""
-
-    file: _File
-    octets: int
-    digest: str
-
-
-_Waiting = tuple[list[str], "asyncio.Future[None]"]
-"""The records of a caller, and what it waits for."""
 
 
 class FileDecisionLog:
@@ -92,9 +76,7 @@ class FileDecisionLog:
         self._number = 0
         self._previous = ("", _START)
         self._file: _File | None = None
-        self._pending: list[_Waiting] = []
-        self._syncing = False
-        self._syncer = ThreadPoolExecutor(1, thread_name_prefix="records")
+        self._pending: list[tuple[list[str], asyncio.Future[None]]] = []
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             cut_torn_records(directory)
@@ -107,70 +89,25 @@ class FileDecisionLog:
         bodies = [encode(decision) for decision in decisions]
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
-        if not self._pending and not self._syncing:
+        if not self._pending:
             loop.call_soon(self._commit)
         self._pending.append((bodies, done))
         await done
 
     def close(self) -> None:
-        """Close the file, after a sync that is under way; what was appended is durable already."""
-        self._syncer.shutdown()
-        self._end()
-
-    def _end(self) -> None:
+        """Close the file; what was appended is durable already."""
         file, self._file = self._file, None
         if file is not None:
             self._previous = (file.path.name, file.digest)
             os.close(file.descriptor)
 
     def _commit(self) -> None:
-        """Write everything that waits, in one piece, and have it made durable.
-
-        For several callers that is done in a thread, so that the next ones are served meanwhile; for a few, going to
-        the thread and back would cost them more than the sync does.
-        """
+        """Write everything that waits, in one piece, and make it durable."""
         waiting, self._pending = self._pending, []
+        failure: RecordFailedError | None = None
         try:
-            batch = self._written([body for bodies, _ in waiting for body in bodies])
+            self._write([body for bodies, _ in waiting for body in bodies])
         except OSError as error:
-            self._tell(waiting, error)
-            return
-        if len(waiting) < _CALLERS_FOR_THREAD:
-            try:
-                os.fdatasync(batch.file.descriptor)
-            except OSError as error:
-                self._settle(batch, waiting, error)
-            else:
-                self._settle(batch, waiting, None)
-            return
-        self._syncing = True
-        loop = asyncio.get_running_loop()
-        sync = loop.run_in_executor(self._syncer, os.fdatasync, batch.file.descriptor)
-        sync.add_done_callback(lambda done: self._synced(batch, waiting, done))
-
-    def _synced(self, batch: _Batch, waiting: list[_Waiting], done: "asyncio.Future[None]") -> None:
-        self._syncing = False
-        error = OSError("the sync was given up") if done.cancelled() else done.exception()
-        self._settle(batch, waiting, error)
-        if self._pending:
-            self._commit()
-
-    def _settle(self, batch: _Batch, waiting: list[_Waiting], error: BaseException | None) -> None:
-        """Count a batch as durable; one whose sync failed is cut off, and another file follows.
-
-        What is on the disk after a failed sync is not known, also not after another try.
-        """
-        if error is None:
-            batch.file.size += batch.octets
-            batch.file.digest = batch.digest
-        else:
-            _cut_back(batch.file)
-            self._end()
-        self._tell(waiting, error)
-
-    def _tell(self, waiting: list[_Waiting], error: BaseException | None) -> None:
-        failure = None
-        if error is not None:
             failure = RecordFailedError(f"decisions cannot be recorded in {self._directory}: {error}")
         for _, done in waiting:
             if done.cancelled():
@@ -180,10 +117,10 @@ class FileDecisionLog:
             else:
                 done.set_exception(failure)
 
-    def _written(self, bodies: Sequence[str]) -> _Batch:
+    def _write(self, bodies: Sequence[str]) -> None:
         file = self._file
         if file is not None and (file.size >= self._file_bytes or file.day != f"{self._clock():%Y%m%d}"):
-            self._end()
+            self.close()
             file = None
         if file is None:
             file = self._file = self._begin()
@@ -198,9 +135,17 @@ class FileDecisionLog:
             _write_all(file.descriptor, data)
         except OSError:
             if not _cut_back(file):
-                self._end()
+                self.close()
             raise
-        return _Batch(file, len(data), digest)
+        try:
+            os.fdatasync(file.descriptor)
+        except OSError:
+            # what is on the disk is not known, also not after another try: another file follows
+            _cut_back(file)
+            self.close()
+            raise
+        file.size += len(data)
+        file.digest = digest
 
     def _begin(self) -> _File:
         now = self._clock()
@@ -384,7 +329,7 @@ _seconds = _optional(lambda seconds: f"{seconds:.6f}")
 
 @lru_cache(maxsize=8)
 def _snapshot(snapshot: ClockSnapshot | None) -> str:
-    """Encode a snapshot; it stays the same for many decisions."""
+    """Encode a snapshot, which stays the same for many decisions."""
     if snapshot is None:
         return "null"
     return (
