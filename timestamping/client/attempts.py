@@ -50,14 +50,15 @@ class Attempt:
         if isinstance(error, TimestampRejectedError):
             return bool(error.fail_info & _PASSING)
         if isinstance(error, TimestampUnavailableError):
-            status = error.http_status
-            return status is None or status == _TOO_MANY_REQUESTS or status >= _SERVER_ERRORS
+            if (status := error.http_status) is None:
+                return error.unreachable
+            return status == _TOO_MANY_REQUESTS or status >= _SERVER_ERRORS
         return False
 
     @property
     def counts_against(self) -> bool:
         """Whether the authority failed, and not our request."""
-        return isinstance(self.error, TimestampInvalidError) or self.may_pass
+        return self.outcome in (Outcome.NO_REPLY, Outcome.INVALID) or self.may_pass
 
 
 def outcome_of(error: TimestampError) -> Outcome:

@@ -31,6 +31,7 @@ class Breaker:
         self._openings = 0
         self._until: float | None = None
         self._trying = False
+        self._turn = 0
 
     @property
     def state(self) -> BreakerState:
@@ -39,30 +40,40 @@ class Breaker:
             return BreakerState.CLOSED
         return BreakerState.OPEN if self._monotonic() < self._until or self._trying else BreakerState.HALF_OPEN
 
-    def enter(self) -> bool:
-        """Ask to make a request: no while it is open; once it is half open, one at a time."""
-        if self.state is BreakerState.OPEN:
-            return False
-        self._trying = self._until is not None
-        return True
+    def enter(self, *, even_if_open: bool = False) -> int | None:
+        """Ask to make a request: no while it is open; once it is half open, one at a time.
 
-    def abandoned(self) -> None:
+        The number says in which turn the request was made; None means no.
+        """
+        if self.state is BreakerState.OPEN and not even_if_open:
+            return None
+        if self._until is not None and not self._trying:
+            self._trying = True
+            self._turn += 1
+        return self._turn
+
+    def abandoned(self, turn: int) -> None:
         """Count a request that was given up by ourselves: it says nothing of the authority."""
-        self._trying = False
+        if turn == self._turn:
+            self._trying = False
 
     def succeeded(self) -> None:
-        """Close."""
+        """Close: it works now, whenever it was asked."""
         self._failures = self._openings = 0
         self._until = None
         self._trying = False
+        self._turn += 1
 
-    def failed(self) -> None:
-        """Count a failure."""
+    def failed(self, turn: int) -> None:
+        """Count a failure, unless it is of an earlier turn: that was asked before it opened and tells nothing new."""
+        if turn != self._turn:
+            return
         self._failures += 1
         if self._trying or self._failures >= self._limits.failures_to_open:
             pause = min(self._limits.open_seconds * 2**self._openings, self._limits.most_open_seconds)
             self._until = self._monotonic() + pause * (0.5 + self._jitter())
             self._openings = min(self._openings + 1, 32)
+            self._turn += 1
         self._trying = False
 
 

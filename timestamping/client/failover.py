@@ -133,12 +133,7 @@ class FailoverTimestampSource:
         """Return whom to ask in a round: first all that are not left alone, then those whose failure may pass."""
         if number:
             last = {attempt.party: attempt for attempt in call.attempts}
-            return [
-                tsa
-                for tsa in self._tsas
-                if (attempt := last[tsa.settings.url]).may_pass
-                and attempt.outcome not in (Outcome.LEFT_ALONE, Outcome.RATE)
-            ]
+            return [tsa for tsa in self._tsas if last[tsa.settings.url].may_pass]
         working = [tsa for tsa in self._tsas if tsa.breaker.state is not BreakerState.OPEN]
         for tsa in self._tsas:
             if working and tsa not in working:
@@ -161,12 +156,12 @@ class FailoverTimestampSource:
         if left <= 0:
             call.attempts.append(self._passed_over(tsa, Outcome.TIMEOUT, "was not asked: the time is over"))
             return None
-        if not tsa.breaker.enter() and not call.last_resort:
+        if (turn := tsa.breaker.enter(even_if_open=call.last_resort)) is None:
             call.attempts.append(self._left_alone(tsa))
             return None
         if tsa.rate is not None and not tsa.rate.enter():
             call.attempts.append(self._passed_over(tsa, Outcome.RATE, "was not asked: our rate for it is used up"))
-            tsa.breaker.abandoned()
+            tsa.breaker.abandoned(turn)
             return None
         began = self._monotonic()
         try:
@@ -177,12 +172,12 @@ class FailoverTimestampSource:
             tsa.failed += 1
             tsa.last_seconds = attempt.seconds
             if attempt.counts_against:
-                tsa.breaker.failed()
+                tsa.breaker.failed(turn)
             else:
-                tsa.breaker.abandoned()
+                tsa.breaker.abandoned(turn)
             return None
         except BaseException:
-            tsa.breaker.abandoned()
+            tsa.breaker.abandoned(turn)
             raise
         tsa.breaker.succeeded()
         tsa.granted += 1
