@@ -30,6 +30,8 @@ _PATHS: Final = (
     ("objects", "credentials"),
     ("mail", "password_file"),
     ("mail", "ca_file"),
+    ("master_key_token", "module"),
+    ("master_key_token", "pin_file"),
 )
 """Members that are paths, relative to the file."""
 
@@ -76,6 +78,21 @@ class Mail(BaseModel):
     """Who is told of every security event."""
 
 
+class KeyToken(BaseModel):
+    """The key in a PKCS#11 token that wraps the master key."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    module: Path
+    """PKCS#11 module."""
+    token: Annotated[str, Field(min_length=1, max_length=32)]
+    """Label of the token."""
+    label: Annotated[str, Field(min_length=1, max_length=64)]
+    """Label of the AES-256 key."""
+    pin_file: Path
+    """File whose first line is the token's PIN."""
+
+
 class FurtherTsa(BaseModel):
     """A timestamping authority beside the first."""
 
@@ -108,7 +125,9 @@ class Configuration(BaseModel):
     database: str | None = None
     """SQLAlchemy URL; by default SQLite in `data`."""
     master_key: Path
-    """File with the master key (see `fts.keyring`)."""
+    """File with the master key: wrapped where there is a `master_key_token`, plain otherwise (see `fts.master_key`)."""
+    master_key_token: KeyToken | None = None
+    """Key that the master key is wrapped by; needed in PROD."""
     trust_anchors: Path
     """PEM file with the trust anchors."""
     tsa_url: str
@@ -178,6 +197,8 @@ class Configuration(BaseModel):
             raise ValueError("objects.secure: the store is reached over TLS in PROD (FTS-SEC-3)")
         if self.mail is None or not self.mail.starttls:
             raise ValueError("mail: security events are reported by mail, over TLS (FTS-GDPR-6)")
+        if self.master_key_token is None:
+            raise ValueError("master_key_token: in PROD a key in a PKCS#11 token wraps the master key (FTS-SEC-3)")
 
     def database_url(self, role: Role | None = None) -> str:
         """Return the database, as a role's login where it has one."""

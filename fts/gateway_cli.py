@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from fts.configuration import Configuration
 
 gateway = typer.Typer(help="The gateway.")
+master_key = typer.Typer(help="The master key.", no_args_is_help=True)
+gateway.add_typer(master_key, name="master-key")
 gateway.add_typer(clients, name="clients")
 gateway.add_typer(audit, name="audit")
 gateway.add_typer(incidents, name="incidents")
@@ -68,7 +70,7 @@ def migrate_command(
 ) -> None:
     """Bring the database to the newest form; a new master key is made outside PROD where there is none."""
     from fts.db.migrate import migrate
-    from fts.keyring import Keyring
+    from fts.master_key import create
 
     configuration = _loaded(config)
     if print_grants:
@@ -79,10 +81,38 @@ def migrate_command(
     configuration.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not configuration.master_key.exists():
         if configuration.environment == "PROD":
-            refusal = RefusalError("MASTER_KEY_MISSING", "there is no master key", "Make one by the key ceremony.")
+            refusal = RefusalError("MASTER_KEY_MISSING", "there is no master key", "Make one: fts master-key create.")
             fail(refusal, REFUSED)
-        Keyring.create_file(configuration.master_key)
+        create(configuration)
     migrate(configuration.database_url())
+
+
+@master_key.command("create")
+def master_key_create_command(config: Config) -> None:
+    """Make a new master key, wrapped by the configured token's key, which is made too where there is none."""
+    from fts.keyring import KeyringError
+    from fts.master_key import create
+
+    configuration = _loaded(config)
+    try:
+        create(configuration)
+    except KeyringError as error:
+        fail(RefusalError("MASTER_KEY_REFUSED", str(error), "Correct what is named; nothing was written."), REFUSED)
+    typer.echo(f"a new master key is in {configuration.master_key}")
+
+
+@master_key.command("check")
+def master_key_check_command(config: Config) -> None:
+    """Read the master key as the processes do, and say whether it can be had."""
+    from fts.keyring import KeyringError
+    from fts.master_key import keyring_of
+
+    configuration = _loaded(config)
+    try:
+        keyring_of(configuration)
+    except KeyringError as error:
+        fail(RefusalError("MASTER_KEY_REFUSED", str(error), "Correct what is named."), REFUSED)
+    typer.echo("the master key can be had")
 
 
 @gateway.command("trail")

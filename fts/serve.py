@@ -9,7 +9,7 @@ import sys
 import uvicorn
 
 from fts.configuration import Configuration
-from fts.keyring import Keyring
+from fts.master_key import keyring_of
 from fts.trail_process import chain
 from fts.web import application
 from fts.worker import work
@@ -68,7 +68,7 @@ def _start(configuration: Configuration) -> None:
     """Set up logging, and refuse to start half-configured."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    Keyring.from_file(configuration.master_key)
+    keyring_of(configuration)
     configuration.engine_settings()
     if configuration.environment != "PROD":
         logging.getLogger("fts").warning(

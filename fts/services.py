@@ -17,6 +17,7 @@ from fts.jobs.bell import Bell
 from fts.jobs.ports import Doorbell
 from fts.keyring import Keyring
 from fts.limits import GatewayLimits
+from fts.master_key import keyring_of
 from fts.steady import SteadyClock
 from storage.vault import Vault
 from timestamping.clock import Clock
@@ -61,7 +62,7 @@ async def wired(
     """
     configuration.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     spool_directory(configuration).mkdir(parents=True, exist_ok=True, mode=0o700)
-    keyring = Keyring.from_file(configuration.master_key)
+    keyring = keyring_of(configuration)
     clock = clock or SteadyClock()
     bell = Bell(configuration.data / "bell")
     database = Database(configuration.database_url(role), clock, keyring, bell.ring)

@@ -3,11 +3,12 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import httpx
 
@@ -24,6 +25,8 @@ from tests.support.gateway import write_client
 
 HERE = "203.0.113.7"
 OPERATOR = Actor("operator", name="test")
+KEY_TOKEN = {"module": "/usr/lib/token.so", "token": "FTS", "label": "master", "pin_file": "/etc/fts/pin"}
+"""What PROD must be configured with."""
 
 
 class HandClock:
@@ -65,7 +68,12 @@ class Embedded:
 
 @asynccontextmanager
 async def embedded(directory: Path, clock: HandClock | None = None, **more: Any) -> AsyncIterator[Embedded]:
-    """Run a web tier in `directory`; `more` are members of its configuration."""
+    """Run a web tier in `directory`; `more` are members of its configuration.
+
+    As PROD it has a plain file's keyring in place of a token's (that is in `tests/contract/test_master_key.py`).
+    """
+    if more.get("environment") == "PROD":
+        more = {"master_key_token": KEY_TOKEN} | more
     values: dict[str, Any] = {
         "environment": "TA",
         "operator": "Test operator",
@@ -82,7 +90,10 @@ async def embedded(directory: Path, clock: HandClock | None = None, **more: Any)
         Keyring.create_file(configuration.master_key)
     await asyncio.to_thread(migrate, configuration.database_url())
     app = application(configuration, clock)
-    async with _lifespan(app):
+    keyring = Keyring.from_file(configuration.master_key)
+    async with AsyncExitStack() as stack:
+        with patch("fts.services.keyring_of", return_value=keyring):
+            await stack.enter_async_context(_lifespan(app))
         inner: Any = app
         services: Services = inner._app.state.services
         running = Embedded(app, services, directory / "clients", configuration.public_url)

@@ -33,6 +33,13 @@ host = "mail.example"
 sender = "fts@gateway.example"
 operators = ["duty@gateway.example"]
 """
+TOKEN = """
+[master_key_token]
+module = "/usr/lib/token.so"
+token = "FTS"
+label = "master"
+pin_file = "pin"
+"""
 S3 = """
 [objects]
 endpoint = "store.example:443"
@@ -88,7 +95,7 @@ def test_authorities_in_their_order_reach_the_document_processes(tmp_path: Path)
     ("change", "fault"),
     [
         ({"environment": "PROD", "more": 'card_agent = "http://127.0.0.1:1"'}, "demo card is refused in PROD"),
-        ({"environment": "PROD", "url": "http://localhost:8080", "more": KEYS + MAIL}, "https://"),
+        ({"environment": "PROD", "url": "http://localhost:8080", "more": KEYS + MAIL + TOKEN}, "https://"),
         ({"more": '[[further_tsas]]\nurl = "https://tsa.example/"'}, "stands there twice"),
         ({"more": '[[further_tsas]]\nurl = "ftp://tsa.example/"'}, "further_tsas"),
         ({"more": '[[further_tsas]]\nurl = "https://two.example/"\npolicy = "mine"'}, "further_tsas"),
@@ -99,6 +106,8 @@ def test_authorities_in_their_order_reach_the_document_processes(tmp_path: Path)
         ({"environment": "PROD", "more": KEYS + 'place = "US"' + MAIL}, "FTS-GDPR-7"),
         ({"environment": "PROD", "more": KEYS + S3.format(place="US", secure="true") + MAIL}, "FTS-GDPR-7"),
         ({"environment": "PROD", "more": KEYS + S3.format(place="BE", secure="false") + MAIL}, "FTS-SEC-3"),
+        ({"environment": "PROD", "more": KEYS + MAIL}, "master_key_token"),
+        ({"more": TOKEN.replace("label", "table")}, "master_key_token"),
         ({"url": "http://sign.example"}, "https://"),
         ({"url": "http://localhost.evil.example"}, "https://"),
         ({"url": "https://sign.example/"}, "slash"),

@@ -13,6 +13,7 @@ from fts.custody import probe, vault_of
 from fts.errors import RefusalError
 from fts.keyring import Keyring
 from storage.ports import Finding
+from tests.support.embedded import KEY_TOKEN
 
 MAIL = {"host": "mail.example", "sender": "fts@gateway.example", "operators": ["duty@gateway.example"]}
 
@@ -22,6 +23,7 @@ def configured(directory: Path, **more: Any) -> Configuration:
         "key_store": directory.parent / f"{directory.name}-keys",
         "environment": "TA", "operator": "Test", "public_url": "https://x.example", "data": directory,
         "master_key": directory / "k", "trust_anchors": directory / "t", "tsa_url": "http://127.0.0.1:1/", "mail": MAIL,
+        "master_key_token": KEY_TOKEN,
     }  # fmt: skip
     return Configuration.model_validate(values | more)
 

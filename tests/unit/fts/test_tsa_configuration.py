@@ -8,6 +8,7 @@ import pytest
 from fts.configuration import Configuration
 from fts.errors import RefusalError
 from fts.tsa.configuration import AuthorityFile, load
+from tests.support.embedded import KEY_TOKEN
 
 TOKEN = {"module": "/lib/token.so", "token": "tsa", "label": "unit-1", "pin_file": "/run/pin"}
 SOURCES = ["ntp1.example", "ntp2.example", "ntp3.example"]
@@ -59,6 +60,7 @@ def test_what_prod_refuses_in_the_gateway(member: str, tmp_path: Path) -> None:
         "data": tmp_path / "data",
         "key_store": tmp_path / "keys",
         "master_key": tmp_path / "master.key",
+        "master_key_token": KEY_TOKEN,
         "trust_anchors": tmp_path / "root.pem",
         "tsa_url": "https://tsa.example/",
         "mail": {"host": "mail.example", "sender": "fts@gateway.example", "operators": ["duty@gateway.example"]},
