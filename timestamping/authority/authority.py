@@ -160,13 +160,18 @@ class Authority:
     async def _decide(
         self, request: TimestampRequest | None, caller: Caller, query_octets: int, received_at: datetime
     ) -> Issued:
-        outcome = self._outcome(request)
+        try:
+            outcome = self._outcome(request)
+        except Exception:  # noqa: BLE001 - the border: whatever went wrong inside, a refusal is recorded and sent
+            _log.exception("A query could not be decided, so that no token leaves")
+            outcome = _Outcome(_refused(FailInfo.SYSTEM_FAILURE, "the authority failed"))
         if self._log is None:
             return outcome.issued
         try:
             await self._log.append([self._decision(request, outcome, caller, query_octets, received_at)])
-        except RecordFailedError as error:
-            _log.error("A decision could not be recorded, so that no token leaves: %s", error)
+        except Exception as error:  # noqa: BLE001 - without a record nothing leaves, whatever the reason
+            known = isinstance(error, RecordFailedError)
+            _log.error("A decision could not be recorded, so that no token leaves: %s", error, exc_info=not known)
             return _refused(FailInfo.SYSTEM_FAILURE, "the authority cannot record its decision")
         return outcome.issued
 

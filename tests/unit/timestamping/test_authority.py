@@ -289,6 +289,35 @@ class Guarded:
         return MOMENT
 
 
+class Broken(Guarded):
+    """A clock that fails in a way that no port has."""
+
+    def __call__(self) -> datetime:
+        raise ZeroDivisionError("secret inside")
+
+
+class BrokenLog(Log):
+    async def append(self, decisions: Sequence[Decision]) -> None:
+        raise ZeroDivisionError("secret inside")
+
+
+def test_what_nobody_foresaw_is_a_refusal_with_its_record() -> None:
+    """FTS-TS-2: no token, no HTTP error, nothing of the inside to the caller, and the record is written."""
+    log = Log()
+    reply = asyncio.run(Authority(UNIT.authority.unit, Broken(), policies=Policies(POLICY), log=log).reply(QUERY))
+    assert refused(reply) is FailInfo.SYSTEM_FAILURE
+    assert b"secret" not in reply
+    (decision,) = log.decisions
+    assert (decision.fail_info, decision.serial_number, decision.imprint) == ("systemFailure", None, bytes(32))
+
+
+def test_a_log_that_fails_in_another_way_lets_no_token_out() -> None:
+    authority = Authority(UNIT.authority.unit, Guarded(), policies=Policies(POLICY), log=BrokenLog())
+    reply = asyncio.run(authority.reply(QUERY))
+    assert refused(reply) is FailInfo.SYSTEM_FAILURE
+    assert b"secret" not in reply
+
+
 def test_what_is_recorded() -> None:
     log, clock = Log(), Guarded()
     caller = Caller("client", "192.0.2.1", "reference")
