@@ -29,6 +29,8 @@ class Manners:
     cut_to: int = 48
     waits_seconds: float = 0.0
     without_time: bool = False
+    holds_seconds: float = 0.0
+    """How long it claims to have held the query, beyond the truth."""
 
 
 class SntpServer:
@@ -85,7 +87,7 @@ class SntpServer:
             received,
             cookie if manners.repeats_cookie else cookie ^ 2,
             0 if manners.without_time else received,
-            0 if manners.without_time else _ntp(time.time() + manners.ahead_seconds),
+            0 if manners.without_time else _ntp(time.time() + manners.ahead_seconds + manners.holds_seconds),
         )
         return packet[: manners.cut_to]
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import csv
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -37,9 +38,12 @@ class ChronySource:
             async with asyncio.timeout(self._seconds):
                 output, _ = await process.communicate()
         except TimeoutError as error:
-            process.kill()
-            await process.wait()
             raise TimeSourceError(f"chronyc did not answer within {self._seconds:g} s") from error
+        finally:
+            if process.returncode is None:
+                with suppress(ProcessLookupError):
+                    process.kill()
+                await process.wait()
         if process.returncode != 0:
             raise TimeSourceError("chronyc cannot reach chronyd")
         return tracked(output)

@@ -60,10 +60,14 @@ class ClockGuard:
 
     @property
     def snapshot(self) -> ClockSnapshot:
-        """The last check; UNKNOWN once it is too old."""
+        """The last check; UNKNOWN once it is too old, LEAP_PAUSE once a leap second is near."""
         found = self._snapshot
-        if found.state is ClockState.GOOD and self._monotonic() > found.valid_until:
-            self._publish(ClockState.UNKNOWN, None, ())
+        if found.state is ClockState.GOOD:
+            if self._monotonic() > found.valid_until:
+                self._publish(ClockState.UNKNOWN, None, ())
+            elif self._paused(self._wall()):
+                self._publish(ClockState.LEAP_PAUSE, None, ())
+                self._again.set()
         return self._snapshot
 
     def __call__(self) -> datetime:
@@ -78,7 +82,9 @@ class ClockGuard:
             self._publish(ClockState.STEPPED, None, ())
             self._again.set()
             raise TimeNotAvailableError("the clock was set since its last check")
-        if self._pause[0] <= wall <= self._pause[1]:
+        if self._paused(wall):
+            self._publish(ClockState.LEAP_PAUSE, None, ())
+            self._again.set()
             raise TimeNotAvailableError("a leap second is near")
         return datetime.fromtimestamp(wall, UTC)
 
@@ -121,9 +127,13 @@ class ClockGuard:
         if agreement.leap is not Leap.NONE or (kernel is not None and kernel.leap is not Leap.NONE):
             end = _month_end(wall)
             self._pause = (end - self._limits.leap_pause_seconds, end + self._limits.leap_pause_seconds)
-        elif wall > self._pause[1]:
+        elif self._based > self._pause[1]:
             self._pause = (math.inf, -math.inf)
-        return ClockState.LEAP_PAUSE if self._pause[0] <= wall <= self._pause[1] else ClockState.GOOD
+        return ClockState.LEAP_PAUSE if self._paused(wall) else ClockState.GOOD
+
+    def _paused(self, wall: float) -> bool:
+        """Only a check that began after the pause ends it: it finds a second that our clock left out."""
+        return wall >= self._pause[0] and self._based <= self._pause[1]
 
     def _kernel_clock(self) -> KernelClock | None:
         """Return the kernel's state; one that cannot be read counts as not synchronised."""
@@ -142,6 +152,9 @@ class ClockGuard:
         except (TimeSourceError, TimeoutError) as error:
             _LOG.info("time source %s: %s", source.name, error or "no answer")
             return None
+        except Exception:  # noqa: BLE001 - a source that fails in a way of its own does not end the checks
+            _LOG.exception("time source %s failed", source.name)
+            return None
         certain = 0 <= sample.error_seconds <= self._limits.most_source_error_seconds
         return sample if certain and math.isfinite(sample.offset_seconds) else None
 
@@ -149,7 +162,8 @@ class ClockGuard:
         return abs(self._wall() - self._monotonic() - self._drift) > self._limits.most_step_seconds
 
     def _rebase(self) -> None:
-        self._drift = self._wall() - self._monotonic()
+        self._based = self._wall()
+        self._drift = self._based - self._monotonic()
 
     def _made(
         self, number: int, state: ClockState, agreement: Agreement | None, sources: tuple[str, ...]
@@ -172,7 +186,10 @@ class ClockGuard:
         level = logging.INFO if state is ClockState.GOOD else logging.ERROR
         offset = "" if after.offset_seconds is None else f", {after.offset_seconds:+.3f} s from {', '.join(sources)}"
         _LOG.log(level, "the clock is %s (before: %s)%s", state, before.state, offset)
-        self._on_change(before, after)
+        try:
+            self._on_change(before, after)
+        except Exception:  # noqa: BLE001 - who listens does not decide whether the clock is watched
+            _LOG.exception("the change of the clock's state was not taken")
 
 
 def _month_end(wall: float) -> float:

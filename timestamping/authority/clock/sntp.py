@@ -74,8 +74,8 @@ class SntpSource:
         return self._read(answer, sent, arrived - started)
 
     def _read(self, packet: bytes, sent: float, elapsed: float) -> Sample:
-        head, stratum, _, _, root_delay, root_dispersion, reference, _, _, received, transmitted = _PACKET.unpack(
-            packet[: _PACKET.size]
+        head, stratum, _, precision, root_delay, root_dispersion, reference, _, _, received, transmitted = (
+            _PACKET.unpack(packet[: _PACKET.size])
         )
         leap = Leap(head >> 6)
         if head & 7 != _SERVER:
@@ -86,11 +86,14 @@ class SntpSource:
         if stratum > _MOST_STRATUM or leap is Leap.UNSYNCHRONISED or not transmitted or not received:
             raise TimeSourceError(f"{self.name} has no time to give")
         there, back = _unix(received, sent), _unix(transmitted, sent)
-        delay = max(elapsed - (back - there), 0.0)
         if back < there:
             raise TimeSourceError(f"{self.name} answered before it was asked")
+        grain = _PRECISION_SECONDS + 2.0**precision
+        if back - there > elapsed + grain:
+            raise TimeSourceError(f"{self.name} held the query for longer than the answer took")
+        delay = max(elapsed - (back - there), 0.0)
         offset = (sent + elapsed / 2) - (there + back) / 2
-        error = delay / 2 + root_delay / _SHORT / 2 + root_dispersion / _SHORT + _PRECISION_SECONDS
+        error = delay / 2 + root_delay / _SHORT / 2 + root_dispersion / _SHORT + grain
         return Sample(offset, error, leap)
 
 

@@ -213,6 +213,70 @@ def test_a_leap_second_is_waited_for(scene: Scene, by_kernel: bool) -> None:
     assert not scene.refused()
 
 
+def test_after_a_leap_second_a_check_comes_first(scene: Scene) -> None:
+    """Our clock leaves the second out, and shows no step: it is found before a time is told."""
+    for source in scene.sources:
+        source.leap = Leap.INSERT
+    scene.world.elapsed = 1000.0 + 3590.0
+    assert scene.check() is ClockState.GOOD
+    scene.world.elapsed = 1000.0 + 3602.0
+    assert scene.refused()
+    for source in scene.sources:
+        source.lies_seconds = 1.0
+    assert scene.check() is ClockState.DEVIATING
+    assert scene.refused()
+    for source in scene.sources:
+        source.lies_seconds = 0.0
+    assert scene.check() is ClockState.GOOD
+    assert not scene.refused()
+
+
+@pytest.mark.parametrize("by_call", [True, False])
+def test_a_pause_between_two_checks_is_announced_once(scene: Scene, by_call: bool) -> None:
+    scene.kernel = KernelClock(True, 0.01, Leap.INSERT)
+    scene.world.elapsed = 1000.0 + 3590.0
+    scene.check()
+    scene.world.elapsed = 1000.0 + 3599.0
+    for _ in range(2):
+        assert scene.refused() if by_call else scene.guard.snapshot.state is ClockState.LEAP_PAUSE
+    assert scene.changes[1:] == [(ClockState.GOOD, ClockState.LEAP_PAUSE)]
+
+
+def test_checks_go_on_whatever_a_source_and_a_listener_do() -> None:
+    async def work() -> None:
+        scene = Scene()
+
+        async def broken() -> Sample:
+            raise LookupError("a fault of its own")
+
+        def deaf(_before: ClockSnapshot, _after: ClockSnapshot) -> None:
+            raise RuntimeError("the trail is down")
+
+        scene.sources[0].sample = broken  # type: ignore[method-assign]
+        limits = ClockLimits(interval_seconds=0.01, retry_seconds=0.01)
+        guard = ClockGuard(
+            scene.sources,
+            quorum=3,
+            limits=limits,
+            kernel=None,
+            wall=scene.world.wall,
+            monotonic=scene.world.monotonic,
+            on_change=deaf,
+        )
+        running = asyncio.create_task(guard.run())
+        await until(guard, ClockState.GOOD)
+        scene.world.off = 2.0
+        await until(guard, ClockState.DEVIATING)
+        scene.world.off = 0.0
+        await until(guard, ClockState.GOOD)
+        assert not running.done()
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+
+    asyncio.run(work())
+
+
 def test_the_second_that_the_kernel_puts_in_is_a_step_until_it_is_checked(scene: Scene) -> None:
     scene.check()
     scene.world.elapsed += 5

@@ -1,6 +1,7 @@
 """Sources of time: a server over SNTP with each fault that one can have, the kernel, chrony (FTS-TS-5)."""
 
 import asyncio
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,9 +11,12 @@ import pytest
 from fts.tsa.clocks import source_of
 from tests.support.sntp_server import SntpServer
 from timestamping.authority.clock.chrony import ChronySource, tracked
+from timestamping.authority.clock.guard import ClockGuard
 from timestamping.authority.clock.kernel import read_kernel_clock
+from timestamping.authority.clock.limits import ClockLimits
 from timestamping.authority.clock.ports import Leap, Sample, TimeSourceError
 from timestamping.authority.clock.sntp import SntpSource, _unix
+from timestamping.authority.ports import ClockState
 
 TRACKING = (
     b"A29FC87B,162.159.200.123,4,1763000000.123456789,{system},0.000012,0.000034,"
@@ -70,6 +74,7 @@ FAULTS = {
     "answer to another query": {"repeats_cookie": False},
     "cut off": {"cut_to": 47},
     "no time": {"without_time": True},
+    "held for longer than it took": {"holds_seconds": 3600.0},
 }
 
 
@@ -135,6 +140,18 @@ def test_no_chrony(tmp_path: Path) -> None:
     slow.chmod(0o700)
     with pytest.raises(TimeSourceError, match="did not answer"):
         asyncio.run(ChronySource(seconds=0.2, command=slow).sample())
+
+
+def test_a_chronyc_that_hangs_is_ended_with_the_guards_patience(tmp_path: Path) -> None:
+    hangs, started = tmp_path / "hangs", tmp_path / "started"
+    hangs.write_text(f"#!/bin/sh\necho $$ > {started}\nexec sleep 30\n")
+    hangs.chmod(0o700)
+    guard = ClockGuard(
+        [ChronySource(seconds=0.3, command=hangs)], quorum=1, limits=ClockLimits(answer_seconds=0.3), kernel=None
+    )
+    assert asyncio.run(guard.check()).state is ClockState.UNKNOWN
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(started.read_text()), 0)
 
 
 @pytest.mark.parametrize(
