@@ -84,6 +84,7 @@ def _routes(configuration: Configuration, clock: Clock | None) -> FastAPI:
             yield
             for task in tasks:
                 task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             await services.desk.close()
 
     app = FastAPI(

@@ -196,6 +196,8 @@ class Desk:
         self._waiting: OrderedDict[_Key, Finding] = OrderedDict()
         self._seen: dict[_Key, datetime] = {}
         self._wake = asyncio.Event()
+        self._writing = asyncio.Lock()
+        self._flushing: asyncio.Task[None] | None = None
 
     def notice(self, finding: Finding) -> None:
         """Take in a finding."""
@@ -214,18 +216,23 @@ class Desk:
         return key, before is None
 
     async def run(self) -> None:
-        """Write what is taken in, until cancelled."""
+        """Write what is taken in, until cancelled; a write under way goes on, and `close` waits for it."""
         while True:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), _GATHER_SECONDS)
             self._wake.clear()
-            await self._flush()
+            self._flushing = asyncio.create_task(self._flush())
+            await asyncio.shield(self._flushing)
 
     async def close(self) -> None:
-        """Write what waits."""
+        """Write what waits, after a write that is under way."""
         await self._flush()
 
     async def _flush(self) -> None:
+        async with self._writing:
+            await self._write()
+
+    async def _write(self) -> None:
         while self._waiting:
             some = [self._waiting.popitem(last=False) for _ in range(min(_BATCH, len(self._waiting)))]
             try:

@@ -253,6 +253,27 @@ def test_the_first_is_written_at_once_and_repetitions_together(tmp_path: Path) -
     run(tmp_path, case)
 
 
+def test_the_end_waits_for_what_is_being_written(tmp_path: Path) -> None:
+    """FTS-GDPR-6: a process that ends while it writes an event loses none, and does not hang."""
+
+    async def case(gateway: Embedded, clock: HandClock) -> None:
+        desk = Desk(gateway.services.database, clock)
+        running = asyncio.create_task(desk.run())
+        async with gateway.services.database.write():
+            desk.notice(finding(None))
+            while desk._waiting:  # noqa: ASYNC110 - taken up by the writer, which waits for the database
+                await asyncio.sleep(0.001)
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+            closing = asyncio.create_task(desk.close())
+            await asyncio.sleep(0.05)
+            assert not closing.done()
+        await asyncio.wait_for(closing, 5)
+        assert (await kinds(gateway))["security.login_refused"] == 1
+
+    run(tmp_path, case)
+
+
 def test_what_cannot_be_written_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def case(gateway: Embedded, clock: HandClock) -> None:
         desk = Desk(gateway.services.database, clock)
