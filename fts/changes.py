@@ -54,7 +54,8 @@ class Changes:
                 if found is not None or left <= 0:
                     return found
                 try:
-                    await asyncio.wait_for(event.wait(), min(left, _LOOK_SECONDS))
+                    async with asyncio.timeout(min(left, _LOOK_SECONDS)):
+                        await event.wait()
                 except TimeoutError:
                     continue
 

@@ -92,7 +92,8 @@ class _Chaining:
             else:
                 pause = self._pace.retry
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(wake.wait(), self._pace.look)
+                    async with asyncio.timeout(self._pace.look):
+                        await wake.wait()
                     await asyncio.sleep(self._pace.gather)
 
     async def _round(self, wake: asyncio.Event) -> None:

@@ -219,7 +219,8 @@ class Desk:
         """Write what is taken in, until cancelled; a write under way goes on, and `close` waits for it."""
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), _GATHER_SECONDS)
+                async with asyncio.timeout(_GATHER_SECONDS):
+                    await self._wake.wait()
             self._wake.clear()
             self._flushing = asyncio.create_task(self._flush())
             await asyncio.shield(self._flushing)

@@ -129,7 +129,8 @@ class Worker:
                 if due is not None:
                     seconds = min(seconds, max((due - self.services.clock()).total_seconds(), 0.001))
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(wake.wait(), seconds)
+                    async with asyncio.timeout(seconds):
+                        await wake.wait()
 
     async def _work(self, job: Job) -> None:
         """Do a job while its lease is kept; whatever goes wrong, the worker goes on."""

@@ -170,3 +170,15 @@ def test_no_home_directory_in_the_tree() -> None:
     place = re.compile(rb"/(?:home|Users)/[a-z][\w.-]+/")
     holding = [str(path.relative_to(ROOT)) for path in files() if place.search(path.read_bytes())]
     assert holding == []
+
+
+def test_nobody_waits_with_wait_for() -> None:
+    """It loses a cancellation that comes together with what is waited for (Python 3.11): `asyncio.timeout` does not."""
+    packages = ("fts", "signing", "timestamping", "sealing", "storage", "demo_rp", "deploy")
+    users = [
+        str(path.relative_to(ROOT))
+        for package in packages
+        for path in (ROOT / package).rglob("*.py")
+        if "asyncio.wait_for(" in path.read_text(encoding="utf-8")
+    ]
+    assert users == []

@@ -274,6 +274,24 @@ def test_the_end_waits_for_what_is_being_written(tmp_path: Path) -> None:
     run(tmp_path, case)
 
 
+def test_an_end_that_comes_together_with_an_event_is_an_end(tmp_path: Path) -> None:
+    """`asyncio.wait_for` of Python 3.11 loses a cancellation that comes together with what it waits for."""
+
+    async def case(gateway: Embedded, clock: HandClock) -> None:
+        desk = Desk(gateway.services.database, clock)
+        running = asyncio.create_task(desk.run())
+        await asyncio.sleep(0.01)
+        desk.notice(finding(None))
+        await asyncio.sleep(0)
+        running.cancel()
+        await asyncio.wait({running}, timeout=5)
+        assert running.done()
+        await desk.close()
+        assert (await kinds(gateway))["security.login_refused"] == 1
+
+    run(tmp_path, case)
+
+
 def test_what_cannot_be_written_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def case(gateway: Embedded, clock: HandClock) -> None:
         desk = Desk(gateway.services.database, clock)
