@@ -70,7 +70,6 @@ def migrate_command(
 ) -> None:
     """Bring the database to the newest form; a new master key is made outside PROD where there is none."""
     from fts.db.migrate import migrate
-    from fts.master_key import create
 
     configuration = _loaded(config)
     if print_grants:
@@ -83,21 +82,15 @@ def migrate_command(
         if configuration.environment == "PROD":
             refusal = RefusalError("MASTER_KEY_MISSING", "there is no master key", "Make one: fts master-key create.")
             fail(refusal, REFUSED)
-        create(configuration)
+        _create_master_key(configuration)
     migrate(configuration.database_url())
 
 
 @master_key.command("create")
 def master_key_create_command(config: Config) -> None:
     """Make a new master key, wrapped by the configured token's key, which is made too where there is none."""
-    from fts.keyring import KeyringError
-    from fts.master_key import create
-
     configuration = _loaded(config)
-    try:
-        create(configuration)
-    except KeyringError as error:
-        fail(RefusalError("MASTER_KEY_REFUSED", str(error), "Correct what is named; nothing was written."), REFUSED)
+    _create_master_key(configuration)
     typer.echo(f"a new master key is in {configuration.master_key}")
 
 
@@ -158,3 +151,13 @@ def _loaded(path: Path) -> "Configuration":
     from fts.configuration import load
 
     return refused_as(WRONG_USE, partial(load, path))
+
+
+def _create_master_key(configuration: "Configuration") -> None:
+    from fts.keyring import KeyringError
+    from fts.master_key import create
+
+    try:
+        create(configuration)
+    except KeyringError as error:
+        fail(RefusalError("MASTER_KEY_REFUSED", str(error), "Correct what is named; nothing was written."), REFUSED)

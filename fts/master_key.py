@@ -22,6 +22,7 @@ from fts.keyring import Keyring, KeyringError
 
 FORMAT: Final = "fts-master-key-1"
 _MASTER_BYTES: Final = 32
+_WRAPPING_BYTES: Final = 32
 _NONCE_BYTES: Final = 12
 _TAG_BITS: Final = 128
 _FILE_BYTES: Final = 4096
@@ -93,6 +94,8 @@ def _unwrapped(path: Path, token: KeyToken) -> bytes:
 def _session(token: KeyToken, *, writing: bool = False) -> Iterator[Any]:
     """Open a session that is logged in; another part of the process may be logged in to the same token already."""
     try:
+        if token.pin_file.stat().st_mode & 0o077:
+            raise KeyringError(f"{token.pin_file} can be read by others: chmod 600 {token.pin_file}")
         pin = token.pin_file.read_text(encoding="utf-8").split("\n", 1)[0]
         found = pkcs11.lib(str(token.module)).get_token(token_label=token.token)
         try:
@@ -110,11 +113,17 @@ def _session(token: KeyToken, *, writing: bool = False) -> Iterator[Any]:
 
 def _wrapping_key(session: Any, token: KeyToken) -> Any | None:
     try:
-        return session.get_key(object_class=ObjectClass.SECRET_KEY, key_type=KeyType.AES, label=token.label)
+        key = session.get_key(object_class=ObjectClass.SECRET_KEY, key_type=KeyType.AES, label=token.label)
+        length = key[Attribute.VALUE_LEN]
     except NoSuchKey:
         return None
     except PKCS11Error as error:
         raise KeyringError(f"the key {token.label!r} of {token.token!r} cannot be used: {error}") from error
+    if length != _WRAPPING_BYTES:
+        raise KeyringError(
+            f"the key {token.label!r} of {token.token!r} is not of 256 bits: make one under another label"
+        )
+    return key
 
 
 def _generated(session: Any, token: KeyToken) -> Any:

@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from deploy.demo_token import _softhsm as find_softhsm
+from fts.configuration import load
 from fts.exits import REFUSED
+from fts.master_key import create, keyring_of
 
 TABLE = """
 [master_key_token]
@@ -85,6 +87,7 @@ def ceremony(tmp_path: Path) -> Ceremony:
     (tmp_path / "tokens").mkdir()
     (tmp_path / "softhsm2.conf").write_text(f"directories.tokendir = {tmp_path}/tokens\nobjectstore.backend = file\n")
     pin = secrets.token_hex(8)
+    (tmp_path / "pin").touch(mode=0o600)
     (tmp_path / "pin").write_text(pin + "\n")
     scene = Ceremony(tmp_path)
     made = scene.run(
@@ -155,11 +158,52 @@ def test_a_wrong_pin_a_missing_token_and_a_missing_module(ceremony: Ceremony) ->
     assert "wrong" not in told
     (ceremony.directory / "pin").unlink()
     assert "PIN cannot be read" in ceremony.refusal(path)
+    (ceremony.directory / "pin").touch(mode=0o600)
     (ceremony.directory / "pin").write_text(pin)
     assert "cannot be used" in ceremony.refusal(ceremony.configured(module=ceremony.directory / "none.so"))
     shutil.rmtree(ceremony.directory / "tokens")
     (ceremony.directory / "tokens").mkdir()
     assert "'FTS'" in ceremony.refusal(path)
+
+
+def test_a_pin_that_others_can_read(ceremony: Ceremony) -> None:
+    path = ceremony.created()
+    (ceremony.directory / "pin").chmod(0o640)
+    assert "can be read by others" in ceremony.refusal(path)
+
+
+def test_a_wrapping_key_of_128_bits(ceremony: Ceremony) -> None:
+    script = (
+        "import sys, pkcs11; token = pkcs11.lib(sys.argv[1]).get_token(token_label='FTS');"
+        "session = token.open(rw=True, user_pin=sys.argv[2]);"
+        "session.generate_key(pkcs11.KeyType.AES, 128, label='small', store=True)"
+    )
+    pin = (ceremony.directory / "pin").read_text().strip()
+    made = ceremony.run(sys.executable, "-c", script, str(find_softhsm()), pin)
+    assert made.returncode == 0, made.stderr
+    path = ceremony.configured(label="small")
+    done = ceremony.fts("create", "--config", path)
+    assert done.returncode == REFUSED
+    assert "is not of 256 bits" in done.stderr
+    assert not (ceremony.directory / "master.key").exists()
+
+
+def test_migrate_without_the_token_is_a_refusal(ceremony: Ceremony) -> None:
+    path = ceremony.configured()
+    (ceremony.directory / "pin").write_text("wrong\n")
+    done = ceremony.run(sys.executable, "-m", "fts.cli", "migrate", "--config", path)
+    assert done.returncode == REFUSED
+    assert "MASTER_KEY_REFUSED" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (ceremony.directory / "master.key").exists()
+
+
+def test_a_plain_file_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "gateway.toml"
+    path.write_text(PLAIN.format(file="master.key"))
+    create(load(path))
+    keyring_of(load(path))
+    assert "THE MASTER KEY IS A PLAIN FILE" in caplog.text
 
 
 def test_the_key_does_not_leave_the_token(ceremony: Ceremony) -> None:
