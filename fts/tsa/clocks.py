@@ -9,18 +9,15 @@ from datetime import datetime
 from math import inf
 from typing import Final
 
-from fts.tsa.configuration import TimeSources
+from fts.tsa.configuration import CHRONY, TimeSources, place_of
 from timestamping.authority.clock.chrony import ChronySource
 from timestamping.authority.clock.guard import ClockGuard
 from timestamping.authority.clock.kernel import read_kernel_clock
 from timestamping.authority.clock.limits import ClockLimits
 from timestamping.authority.clock.ports import TimeSource
-from timestamping.authority.clock.sntp import PORT, SntpSource
+from timestamping.authority.clock.sntp import SntpSource
 from timestamping.authority.ports import ClockSnapshot, ClockState, TrustedClock
 from timestamping.clock import utc_now
-
-CHRONY: Final = "chrony"
-"""Names the chrony daemon of this machine among the sources."""
 
 _LOG: Final = logging.getLogger("fts.tsa")
 _VALID_INTERVALS: Final = 3
@@ -60,13 +57,11 @@ def guard_of(settings: TimeSources) -> ClockGuard:
 
 
 def source_of(name: str, seconds: float) -> TimeSource:
-    """Return the source called `chrony`, HOST, HOST:PORT or [HOST]:PORT."""
+    """Return the source that an operator named (see `fts.tsa.configuration.place_of`)."""
     if name == CHRONY:
         return ChronySource(seconds=seconds)
-    host, colon, port = name.rpartition(":")
-    if colon and port.isdigit() and (":" not in host or host.startswith("[")):
-        return SntpSource(host.strip("[]"), int(port), seconds=seconds)
-    return SntpSource(name.strip("[]"), PORT, seconds=seconds)
+    host, port = place_of(name)
+    return SntpSource(host, port, seconds=seconds)
 
 
 class _Unguarded:

@@ -3,6 +3,8 @@
 It stands in the gateway's file, where the authority is mounted, or with `environment` alone in a file of its own.
 """
 
+import ipaddress
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -11,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, StringConstrai
 
 from fts.environment import Environment
 from fts.errors import RefusalError
+from timestamping.authority.clock.limits import ClockLimits
 
 PolicyId = Annotated[str, StringConstraints(pattern=r"^[0-2](\.(0|[1-9]\d*)){1,31}$", max_length=128)]
 """Dotted object identifier."""
@@ -60,6 +63,37 @@ class Unit(_Strict):
         return self
 
 
+CHRONY: Final = "chrony"
+"""Names the chrony daemon of this machine among the sources of time."""
+_NTP_PORT: Final = 123
+_MOST_PORT: Final = 65_535
+_PORT: Final = re.compile(r"[0-9]{1,5}")
+_HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*\.?")
+
+
+def place_of(name: str) -> tuple[str, int]:
+    """Return host and port of a source as an operator writes it: HOST, HOST:PORT, an IPv6 address or [ADDRESS]:PORT.
+
+    Two ways to write the same place give the same answer.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    host, port = name, _NTP_PORT
+    head, colon, tail = name.rpartition(":")
+    if colon and _PORT.fullmatch(tail) and (":" not in head or (head.startswith("[") and head.endswith("]"))):
+        host, port = head, int(tail)
+    host = host.removeprefix("[").removesuffix("]")
+    if not 1 <= port <= _MOST_PORT:
+        raise ValueError(f"sources: {name!r} has no port from 1 to {_MOST_PORT}")
+    try:
+        return str(ipaddress.ip_address(host)), port
+    except ValueError:
+        if not _HOST.fullmatch(host):
+            raise ValueError(f"sources: {name!r} is no host") from None
+        return host.rstrip(".").lower(), port
+
+
 class TimeSources(_Strict):
     """How the clock is watched."""
 
@@ -78,7 +112,7 @@ class TimeSources(_Strict):
 
     @model_validator(mode="after")
     def _enough(self) -> "TimeSources":
-        if len(set(self.sources)) != len(self.sources):
+        if len({place_of(name) for name in self.sources}) != len(self.sources):
             raise ValueError("sources: one is named twice")
         if not self.unguarded and len(self.sources) < self.quorum:
             raise ValueError(f"sources: at least {self.quorum} are needed, as many as quorum")
@@ -134,8 +168,12 @@ class Timestamping(_Strict):
 
     @model_validator(mode="after")
     def _honest(self) -> "Timestamping":
-        if not self.clock.unguarded and self.clock.most_offset_seconds > self.accuracy_seconds:
-            raise ValueError("clock.most_offset_seconds: at most accuracy_seconds, which every token declares")
+        step = ClockLimits().most_step_seconds
+        if not self.clock.unguarded and self.clock.most_offset_seconds + step > self.accuracy_seconds:
+            raise ValueError(
+                f"clock.most_offset_seconds: with a tolerated step of {step:g} s it is more than accuracy_seconds, "
+                "which every token declares"
+            )
         return self
 
     def check_for(self, environment: Environment) -> None:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from json import JSONDecodeError, dumps, loads
+from json import dumps, loads
 from json.encoder import encode_basestring_ascii as quoted
 from pathlib import Path
 from typing import Any
@@ -107,8 +107,9 @@ class FileDecisionLog:
         failure: RecordFailedError | None = None
         try:
             self._write([body for bodies, _ in waiting for body in bodies])
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001 - whoever waits must be told, whatever went wrong
             failure = RecordFailedError(f"decisions cannot be recorded in {self._directory}: {error}")
+            failure.__cause__ = error
         for _, done in waiting:
             if done.cancelled():
                 continue
@@ -133,19 +134,33 @@ class FileDecisionLog:
         data = b"".join(lines)
         try:
             _write_all(file.descriptor, data)
-        except OSError:
-            if not _cut_back(file):
-                self.close()
+        except BaseException:
+            self._give_up(file, file.size + len(data), digest, ends=False)
             raise
         try:
             os.fdatasync(file.descriptor)
-        except OSError:
+        except BaseException:
             # what is on the disk is not known, also not after another try: another file follows
-            _cut_back(file)
-            self.close()
+            self._give_up(file, file.size + len(data), digest, ends=True)
             raise
         file.size += len(data)
         file.digest = digest
+
+    def _give_up(self, file: _File, end: int, digest: str, *, ends: bool) -> None:
+        """Take back a write that failed; where that fails too, go on in another file, behind what is there.
+
+        `end` and `digest` are those of a write that succeeded: a file that has that size holds its lines.
+        """
+        if _cut_back(file):
+            if ends:
+                self.close()
+            return
+        try:
+            if os.fstat(file.descriptor).st_size == end:
+                file.digest = digest
+        except OSError as error:
+            _log.error("%s cannot be looked at: %s", file.path, error)
+        self.close()
 
     def _begin(self) -> _File:
         now = self._clock()
@@ -229,12 +244,14 @@ def _read_file(path: Path, ends: dict[str, tuple[str, str]]) -> Iterator[dict[st
             digest = hashlib.sha256(line).hexdigest()
         if writer:
             ends[writer] = (path.name, digest)
+        else:
+            _log.warning("%s has no head: its process was killed before its first record, or it was emptied.", path)
 
 
 def _record(path: Path, number: int, line: bytes) -> dict[str, Any]:
     try:
         record = loads(line)
-    except (JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise RecordsDamagedError(f"{path}, line {number}: no JSON") from error
     if not isinstance(record, dict):
         raise RecordsDamagedError(f"{path}, line {number}: no record")

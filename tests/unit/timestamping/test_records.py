@@ -190,6 +190,65 @@ def test_nobody_is_told_of_a_record_whose_sync_failed(tmp_path: Path, monkeypatc
     assert len(list(tmp_path.iterdir())) == 2
 
 
+def test_a_write_that_can_neither_be_synced_nor_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk gives out altogether for a moment: nobody is told of a record, and the files still read as whole."""
+    with opened(tmp_path) as log:
+        append(log, numbered(1))
+        with monkeypatch.context() as broken:
+
+            def fail(*_arguments: int) -> None:
+                raise OSError(5, "Input/output error")
+
+            broken.setattr(os, "fdatasync", fail)
+            broken.setattr(os, "ftruncate", fail)
+            with pytest.raises(RecordFailedError, match="Input/output"):
+                append(log, numbered(2))
+        append(log, numbered(3))
+    assert nonces(tmp_path) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("where", ["_written", "_write_all"])
+def test_whatever_goes_wrong_everybody_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    """A failure that is no error of the disk must not leave anybody waiting."""
+
+    def fail(*_arguments: object) -> None:
+        raise MemoryError
+
+    async def together(log: FileDecisionLog) -> list[BaseException | None]:
+        several = [log.append([numbered(2 + number)]) for number in range(5)]
+        return await asyncio.wait_for(asyncio.gather(*several, return_exceptions=True), 5)
+
+    with opened(tmp_path) as log:
+        append(log, numbered(1))
+        with monkeypatch.context() as broken:
+            if where == "_written":
+                broken.setattr(log, "_write", fail)
+            else:
+                broken.setattr("timestamping.authority.records._write_all", fail)
+            told = asyncio.run(together(log))
+        assert [type(error) for error in told] == [RecordFailedError] * 5
+        append(log, numbered(10))
+    assert nonces(tmp_path) == [1, 10]
+
+
+@pytest.mark.parametrize("junk", [b"[" * 200_000, b'{"chain":' + b"1" * 5_000 + b"}", b"\xff"])
+def test_a_line_that_no_parser_takes_is_damage(tmp_path: Path, junk: bytes) -> None:
+    with opened(tmp_path) as log:
+        append(log, numbered(1))
+    with only_file(tmp_path).open("ab") as file:
+        file.write(junk + b"\n")
+    with pytest.raises(RecordsDamagedError, match="line 3: no JSON"):
+        list(read_records(tmp_path))
+
+
+def test_a_file_without_a_head_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with opened(tmp_path) as log:
+        append(log, numbered(1))
+    only_file(tmp_path).write_bytes(b"")
+    assert nonces(tmp_path) == []
+    assert "has no head" in caplog.text
+
+
 @contextmanager
 def full_disk(octets: int) -> Iterator[None]:
     """Have the kernel refuse what makes a file longer than that."""
