@@ -74,6 +74,7 @@ async def composed(settings: Timestamping, around: Around = lambda log: log) -> 
                 policies=Policies(settings.policy, settings.policies),
                 accuracy=Accuracy.of_seconds(settings.accuracy_seconds),
                 qualified=settings.qualified,
+                self_check=settings.self_check,
                 # cut to the second, genTime would use up all of an accuracy of one second
                 milliseconds=True,
                 log=around(log),

@@ -159,6 +159,8 @@ class Timestamping(_Strict):
     """Declared in each token; EN 319 421 asks for one second or better."""
     qualified: bool = False
     """Whether tokens carry the statement of EN 319 422, clause 9.1: for a qualified service only."""
+    self_check: bool = False
+    """Whether each token is read and verified before it leaves; that costs more than making it."""
     records: Path
     """Directory of the records of every decision."""
     clock: TimeSources

@@ -1,0 +1,46 @@
+"""`fts timestamp records`: walks an authority's records and counts what was decided (EN 319 421, clause 7.12).
+
+The JSON object is stable: directory, decisions, granted, refused (failInfo to count), first and last (times of the
+decisions, null without one).
+"""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fts.errors import RefusalError, file_refusal
+from fts.exits import REFUSED, WRONG_USE, fail
+from timestamping.authority.records import RecordsDamagedError, read_records
+
+
+def records_command(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Directory of an authority's records.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Check the chain of every file of records; exit status 1 and the first bad line where one is not as written."""
+    found: dict[str, Any] = {"directory": str(directory), "decisions": 0, "granted": 0, "first": None, "last": None}
+    refused: Counter[str] = Counter()
+    try:
+        for record in read_records(directory):
+            found["decisions"] += 1
+            if record["fail_info"] is None:
+                found["granted"] += 1
+            else:
+                refused[record["fail_info"]] += 1
+            decided = record["decided_at"]
+            found["first"] = min(found["first"] or decided, decided)
+            found["last"] = max(found["last"] or decided, decided)
+    except RecordsDamagedError as error:
+        fail(RefusalError(error.code, str(error), error.remedy), REFUSED)
+    except OSError as error:
+        fail(file_refusal("RECORDS_UNREADABLE", error, str(directory)), WRONG_USE)
+    if as_json:
+        typer.echo(json.dumps(found | {"refused": dict(refused)}, indent=2))
+        return
+    told = "".join(f", {count} {name}" for name, count in sorted(refused.items()))
+    typer.echo(f"{found['decisions']} decisions, chained: {found['granted']} granted{told}")
+    if found["first"] is not None:
+        typer.echo(f"from {found['first']} to {found['last']}")
