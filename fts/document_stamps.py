@@ -11,7 +11,8 @@ from typing import BinaryIO, Final, Literal
 
 from fts.composition import Composition
 from fts.frames import Message
-from signing.asic.timestamp_container import check_name, digest_of, opened_container, write_container
+from signing.asic.paths import check_name
+from signing.asic.timestamp_container import digest_of, opened_container, write_container
 from signing.pades.admit import admit
 from signing.pades.release import release_stamped
 from signing.pades.stamp import stamp

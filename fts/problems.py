@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 
 from fts.errors import DocumentTooComplexError, RefusalError
 from signing import ports as signing
-from signing.asic.timestamp_container import ContainerError
+from signing.asic.ports import ContainerError
 from signing.xades.ports import DocumentNameError
 from signing.xml.ports import XmlDamagedError
 from timestamping import ports as timestamping

@@ -62,6 +62,28 @@ class Limits:
     """Most attributes, and most namespace declarations, of one element."""
     xml_references: int = 1_000
     """Most references of one signature, those of its manifests included."""
+    container_bytes: int = 1024 * 1024 * 1024
+    """Most octets of all files in an ASiC container together, uncompressed, and of the container itself."""
+    container_work_bytes: int = 8 * 1024 * 1024 * 1024
+    """Most octets that are read from the files of one opened container, each reading counted."""
+    container_entries: int = 1_000
+    """Most entries of a container."""
+    container_ratio: int = 100
+    """Most octets that one compressed octet of an entry may become."""
+    container_ratio_from: int = 1024 * 1024
+    """Octets of an entry, uncompressed, up to which its ratio does not matter."""
+    container_directory_bytes: int = 1024 * 1024
+    """Largest central directory, in octets."""
+    container_path_bytes: int = 1024
+    """Longest path of an entry, in octets of UTF-8."""
+    container_name_bytes: int = 255
+    """Longest name of a file or folder in a container, in octets of UTF-8."""
+    container_depth: int = 16
+    """Most names in the path of an entry."""
+    container_xml_bytes: int = 64 * 1024 * 1024
+    """Most octets of the signature files and the manifest of a container together."""
+    container_token_bytes: int = 1024 * 1024
+    """Largest timestamp that is read from a container, in octets."""
     preview_dpi: int = 110
     """Resolution of a page that is shown, in pixels per inch."""
     preview_side: int = 2000

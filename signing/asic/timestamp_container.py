@@ -1,28 +1,18 @@
 """ASiC-S with a timestamp: one file and the token over it, in a ZIP (ETSI EN 319 162-1, clause 4.3)."""
 
-import os
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import BinaryIO, ClassVar, Final
+from typing import BinaryIO, Final
 
-from signing.ports import DocumentError
+from signing.asic.paths import check_name
+from signing.asic.ports import TIMESTAMP, Container, ContainerError
+from signing.asic.reading import opened
+from signing.asic.writing import write_entries
+from signing.limits import LIMITS
 from timestamping.algorithms import DigestAlgorithm
 
-MEDIA_TYPE: Final = "application/vnd.etsi.asic-s+zip"
-MIMETYPE: Final = "mimetype"
-TIMESTAMP: Final = "META-INF/timestamp.tst"
-MOST_TOKEN_BYTES: Final = 1024 * 1024
-"""Largest timestamp that is read from a container."""
 _CHUNK: Final = 1 << 20
-
-
-class ContainerError(DocumentError):
-    """The container is no ASiC-S with one file and a timestamp, or the file cannot stand in one."""
-
-    code: ClassVar[str] = "ASIC_CONTAINER_INVALID"
-    remedy: ClassVar[str] = "Use an ASiC-S container with one file and META-INF/timestamp.tst, or another file name."
 
 
 def write_container(document: BinaryIO, name: str, token: bytes, moment: datetime, output: BinaryIO) -> None:
@@ -36,30 +26,10 @@ def write_container(document: BinaryIO, name: str, token: bytes, moment: datetim
         output: empty and seekable.
 
     Raises:
-        ContainerError: the name is reserved, or no name of a file.
+        ContainerError: the name is reserved, or no name of a file, or the file is too large.
     """
     check_name(name)
-    stamp = moment.timetuple()[:6]
-    document.seek(0)
-    with zipfile.ZipFile(output, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
-        archive.writestr(_entry(MIMETYPE, stamp), MEDIA_TYPE)
-        size = document.seek(0, os.SEEK_END)
-        document.seek(0)
-        with archive.open(_entry(name, stamp), "w", force_zip64=size >= zipfile.ZIP64_LIMIT) as file:
-            while chunk := document.read(_CHUNK):
-                file.write(chunk)
-        archive.writestr(_entry(TIMESTAMP, stamp), token)
-
-
-def check_name(name: str) -> None:
-    """Check that a file of this name can stand in a container.
-
-    Raises:
-        ContainerError: it cannot.
-    """
-    reserved = name.casefold() in (MIMETYPE, "meta-inf", ".", "..")
-    if reserved or not name or not name.isprintable() or "/" in name or "\\" in name or len(name.encode()) > 255:
-        raise ContainerError(f"{name[:100]!r} cannot be the name of the file in a container")
+    write_entries(Container.ASIC_S, [(name, document), (TIMESTAMP, token)], moment, output)
 
 
 @contextmanager
@@ -67,27 +37,17 @@ def opened_container(container: BinaryIO) -> Iterator[tuple[str, BinaryIO, bytes
     """Give the name and the octets of the file in a container, and its token.
 
     Raises:
-        ContainerError: it is no ASiC-S with one file and a timestamp.
+        ContainerError: it is no ASiC-S with one file and a timestamp, also where that is seen while the file is read.
     """
-    try:
-        with zipfile.ZipFile(container) as archive:
-            entries = archive.infolist()
-            names = [entry.filename for entry in entries]
-            files = [name for name in names if name not in (MIMETYPE, TIMESTAMP)]
-            if names[:1] != [MIMETYPE] or names.count(TIMESTAMP) != 1 or len(files) != 1 or len(names) != 3:
-                raise ContainerError("it has other entries than mimetype, one file and META-INF/timestamp.tst")
-            if entries[0].compress_type != zipfile.ZIP_STORED or entries[0].file_size != len(MEDIA_TYPE):
-                raise ContainerError("its first entry is not the stored media type")
-            if archive.read(MIMETYPE) != MEDIA_TYPE.encode():
-                raise ContainerError(f"its media type is not {MEDIA_TYPE}")
-            check_name(files[0])
-            if archive.getinfo(TIMESTAMP).file_size > MOST_TOKEN_BYTES:
-                raise ContainerError("its timestamp is too large")
-            token = archive.read(TIMESTAMP)
-            with archive.open(files[0]) as file:
-                yield files[0], file, token  # type: ignore[misc]  # IO[bytes] has all that BinaryIO needs here
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
-        raise ContainerError(f"it is no ZIP that can be read: {error}") from error
+    held = opened(container)
+    names = [each.name for each in held.others]
+    if held.container is not Container.ASIC_S or names != [TIMESTAMP] or held.signatures:
+        raise ContainerError("it is no ASiC-S of mimetype, one file and META-INF/timestamp.tst")
+    token = held.others[0].stream.read(LIMITS.container_token_bytes + 1)
+    if len(token) > LIMITS.container_token_bytes:
+        raise ContainerError("its timestamp is too large")
+    (file,) = held.files
+    yield file.name, file.stream, token
 
 
 def digest_of(file: BinaryIO, algorithm: DigestAlgorithm) -> bytes:
@@ -96,11 +56,3 @@ def digest_of(file: BinaryIO, algorithm: DigestAlgorithm) -> bytes:
     while chunk := file.read(_CHUNK):
         running.update(chunk)
     return running.digest()
-
-
-def _entry(name: str, stamp: tuple[int, ...]) -> zipfile.ZipInfo:
-    year, month, day, hour, minute, second = stamp
-    entry = zipfile.ZipInfo(name, (max(year, 1980), month, day, hour, minute, second))
-    entry.compress_type = zipfile.ZIP_STORED
-    entry.external_attr = 0o644 << 16
-    return entry

@@ -1,13 +1,13 @@
 """What the references of a signature cover, and the guards against signature wrapping (XMLDSig best practices, 2.1)."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
 from lxml import etree
 
 from signing.limits import LIMITS
-from signing.xades.names import CONTAINER, TYPE_MANIFEST, ds
+from signing.xades.names import ASIC_SIGNATURES, CONTAINER, TYPE_MANIFEST, ds
 from signing.xades.references import NodeSet, References, UnresolvedReferenceError
 from signing.xades.structure import XadesSignature, is_signed_properties
 
@@ -68,7 +68,8 @@ def uncovered(root: etree._Element, nodes: Iterable[NodeSet]) -> list[etree._Ele
     """Return the parts of a document that no signature covers, though a reader would take them for signed.
 
     Covered must be the root; or, where the root is a signature, each of its objects; or, where it is our container,
-    each of its documents. Signatures need no cover.
+    each of its documents; or, where it is the root of a container's signatures, what stands beside them. Signatures
+    need no cover.
     """
     covering = list(nodes)
     if any(each.covers(root) for each in covering):
@@ -79,7 +80,15 @@ def uncovered(root: etree._Element, nodes: Iterable[NodeSet]) -> list[etree._Ele
     if root.tag == f"{{{CONTAINER}}}SignedDocuments" and not root.attrib and not _has_text(root):
         parts = [each for each in root.iterchildren(etree.Element) if each.tag != ds("Signature")]
         return [part for part in parts if not any(each.covers(part) for each in covering)]
+    if root.tag == ASIC_SIGNATURES and not root.attrib and not _has_text(root):
+        return [each for each in root.iterchildren(etree.Element) if each.tag != ds("Signature")]
     return [root]
+
+
+def missed(names: Collection[str], coverage: Coverage) -> list[str]:
+    """Return which of some detached files a signature does not cover."""
+    covered = {unquote(each) for each in coverage.files}
+    return [name for name in names if name not in covered]
 
 
 def stray(signature: XadesSignature, nodes: Iterable[NodeSet]) -> list[etree._Element]:

@@ -4,8 +4,8 @@ What stands before an archive timestamp is never touched. A renewal appends the 
 timestamp's authority and another archive timestamp, which covers all before it.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import BinaryIO
 
@@ -53,6 +53,27 @@ class Extended:
     """Signatures that were left as they are, each with the reason."""
 
 
+@dataclass(slots=True)
+class Progress:
+    """What was done so far with the signatures of a document, or of a container."""
+
+    archived: list[str] = field(default_factory=list)
+    incomplete: list[str] = field(default_factory=list)
+    archived_at: datetime | None = None
+
+    def check(self) -> datetime:
+        """Return the time of the last archive timestamp.
+
+        Raises:
+            DocumentDamagedError: there is none.
+        """
+        if self.archived_at is None:
+            raise DocumentDamagedError(
+                "no signature can be extended: " + "; ".join(self.incomplete or ["there is none"])
+            )
+        return self.archived_at
+
+
 async def extend(
     document: BinaryIO,
     output: BinaryIO,
@@ -85,28 +106,55 @@ async def extend(
     if len(data) > LIMITS.xml_bytes:
         raise XmlTooLargeError(f"the XML has more than {LIMITS.xml_bytes} octets")
     references = References(XmlDocument(parse(data)), {} if files is None else files)
+    progress = Progress()
+    await extend_document(references, digest, progress, engine=engine, timestamps=timestamps, clock=clock)
+    archived_at = progress.check()
+    result = references.document.to_bytes()
+    output.write(result)
+    return Extended(len(result), tuple(progress.archived), archived_at, tuple(progress.incomplete))
+
+
+async def extend_document(
+    references: References,
+    digest: DigestAlgorithm,
+    progress: Progress,
+    *,
+    engine: ValidationDataEngine,
+    timestamps: TimestampSource,
+    clock: Clock,
+    required: Collection[str] = (),
+) -> None:
+    """Extend the signatures of a parsed document in place (as `extend`).
+
+    Args:
+        references: resolves the references of the document.
+        digest: imprint algorithm of the timestamps.
+        progress: gets what was done, or why not.
+        engine: anchors, and the source of revocation data.
+        timestamps: the authority.
+        clock: what the authority's time is compared with.
+        required: names of detached files that every signature must cover.
+
+    Raises:
+        DocumentError: the document has no canonical form.
+        TimestampError: no good timestamp could be had.
+    """
     now = clock()
-    report = DocumentReport(size=len(data), verified_at=now)
-    verify_document(references, engine.anchors, now, report)
+    report = DocumentReport(size=0, verified_at=now)
+    verify_document(references, engine.anchors, now, report, required=required)
     work = _Extension(references, digest, engine, timestamps, clock)
-    archived: list[str] = []
-    incomplete: list[str] = []
-    last: Token | None = None
     elements = list(references.document.root.iter(ds("Signature")))
     for element, judged in zip(elements, report.signatures, strict=False):
         if judged.level is None:
-            incomplete.append(f"{judged.field_name}: {_reason(judged)}")
+            progress.incomplete.append(f"{judged.field_name}: {_reason(judged)}")
             continue
         try:
-            last = await work.extend(element, judged.level)
-            archived.append(judged.field_name)
+            token = await work.extend(element, judged.level)
         except SigningError as error:
-            incomplete.append(f"{judged.field_name}: {error}")
-    if last is None:
-        raise DocumentDamagedError("no signature can be extended: " + "; ".join(incomplete or ["there is none"]))
-    result = references.document.to_bytes()
-    output.write(result)
-    return Extended(len(result), tuple(archived), last.gen_time, tuple(incomplete))
+            progress.incomplete.append(f"{judged.field_name}: {error}")
+        else:
+            progress.archived.append(judged.field_name)
+            progress.archived_at = token.gen_time
 
 
 class _Extension:

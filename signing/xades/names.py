@@ -12,6 +12,8 @@ XADES: Final = "http://uri.etsi.org/01903/v1.3.2#"
 XADES141: Final = "http://uri.etsi.org/01903/v1.4.1#"
 CONTAINER: Final = "urn:fts-gateway:signed-documents:1"
 """Namespace of the container of internally detached documents."""
+ASIC_SIGNATURES: Final = "{http://uri.etsi.org/02918/v1.2.1#}XAdESSignatures"
+"""Root of the signatures in an ASiC container (EN 319 162-1, clause 4.3.3.2), as lxml writes it."""
 
 TYPE_SIGNED_PROPERTIES: Final = "http://uri.etsi.org/01903#SignedProperties"
 TYPE_OBJECT: Final = f"{DS}Object"

@@ -37,6 +37,12 @@ def release(
         ReleaseError: the new signature is not valid at the level, or an earlier one is worse than it was.
     """
     report = verify(signed, anchors, clock=clock, files=files)
+    check_report(report, prepared, before)
+    return report
+
+
+def check_report(report: DocumentReport, prepared: Prepared, before: DocumentReport | None) -> None:
+    """Check the verification of what was just made (arguments and errors as `release`)."""
     if report.problems:
         raise ReleaseError("; ".join(problem.message for problem in report.problems))
     identifier = prepared.element().get("Id")
@@ -45,7 +51,6 @@ def release(
         raise ReleaseError(f"{len(new)} new signatures are found instead of one")
     _check_new(new[0], prepared.profile.level)
     _check_earlier(before.signatures if before else [], [s for s in report.signatures if s is not new[0]])
-    return report
 
 
 def _check_new(signature: SignatureReport, level: Level) -> None:

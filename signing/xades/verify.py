@@ -6,7 +6,7 @@ the one after it proves, a signature at its earliest proven time. Nothing is fet
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import BinaryIO
@@ -18,10 +18,10 @@ from signing.pades.report import DocumentReport, Finding, SignatureReport, Times
 from signing.ports import DocumentError, Level
 from signing.trust.offline import EmbeddedData, OfflineError
 from signing.trust.path import Path, PathError, TrustAnchors
-from signing.xades.coverage import ContentChangedError, check_references, in_words, stray, uncovered
+from signing.xades.coverage import ContentChangedError, Coverage, check_references, in_words, missed, stray, uncovered
 from signing.xades.imprint import archive_digest, signature_input
 from signing.xades.names import ds, xades, xades141
-from signing.xades.references import NodeSet, References, UnresolvedReferenceError
+from signing.xades.references import References, UnresolvedReferenceError
 from signing.xades.structure import (
     ARCHIVE_TIMESTAMP,
     SIGNATURE_TIMESTAMP,
@@ -84,8 +84,22 @@ def verify(
     return report
 
 
-def verify_document(references: References, anchors: TrustAnchors, now: datetime, report: DocumentReport) -> None:
+def verify_document(
+    references: References,
+    anchors: TrustAnchors,
+    now: datetime,
+    report: DocumentReport,
+    *,
+    required: Collection[str] = (),
+) -> None:
     """Verify the signatures of a parsed document into a report.
+
+    Args:
+        references: resolves the references of the document.
+        anchors: who is trusted.
+        now: the time of judgement.
+        report: gets what is found; it may hold the signatures of other documents of one container.
+        required: names of detached files that every signature must cover.
 
     Raises:
         DocumentError: the document has no canonical form.
@@ -94,18 +108,18 @@ def verify_document(references: References, anchors: TrustAnchors, now: datetime
     elements = list(root.iter(ds("Signature")))
     if not elements:
         report.problems.append(Finding("NOT_SIGNED", "the document carries no signature"))
-    if len(elements) > LIMITS.signatures:
+    most = LIMITS.signatures - len(report.signatures)
+    if len(elements) > most:
         report.problems.append(Finding("TOO_MANY_SIGNATURES", f"more than {LIMITS.signatures} signatures"))
-        elements = elements[: LIMITS.signatures]
-    covered: list[NodeSet] = []
+        elements = elements[:most]
     for element in elements:
         part = SignatureReport(element.get("Id", ""))
         report.signatures.append(part)
         one = _Verification(references, element, anchors, now, part, report.archive_timestamps)
-        nodes = one.run()
-        covered += nodes
-        if part.valid and (left := uncovered(root, nodes)):
-            names = ", ".join(etree.QName(each).localname for each in left)
+        coverage = one.run()
+        left = [etree.QName(each).localname for each in uncovered(root, coverage.nodes)] + missed(required, coverage)
+        if part.valid and left:
+            names = ", ".join(left)
             part.problems.append(Finding("PART_COVERED", f"the signature leaves parts of the document open: {names}"))
             part.level = None
 
@@ -129,20 +143,20 @@ class _Verification:
         self._report = report
         self._archive_reports = archive_reports
 
-    def run(self) -> list[NodeSet]:
-        """Judge it; return what it covers of the document."""
+    def run(self) -> Coverage:
+        """Judge it; return what it covers."""
         report = self._report
         if self._element.getparent() is not None and self._element.getparent().tag == xades("CounterSignature"):
             report.problems.append(Finding("UNSUPPORTED_FORMAT", "counter-signatures are not read"))
-            return []
+            return Coverage()
         try:
             signature = read_signature(self._element)
             report.digest = signature.method.digest.value
             report.claimed_at = signature.signing_time()
         except MalformedSignatureError as error:
             report.problems.append(Finding("SIGNATURE_DAMAGED", f"the signature is damaged: {error}"))
-            return []
-        nodes = self._check_integrity(signature)
+            return Coverage()
+        coverage = self._check_integrity(signature)
         archives = self._read_archives(signature)
         proven: list[_Archive] = []
         control = self._now
@@ -152,20 +166,19 @@ class _Verification:
                 control = archive.token.gen_time
                 proven.append(archive)
         self._judge(signature, proven, control)
-        return nodes
+        return coverage
 
-    def _check_integrity(self, signature: XadesSignature) -> list[NodeSet]:
+    def _check_integrity(self, signature: XadesSignature) -> Coverage:
         problems = self._report.problems
         for element in signature.unsigned:
             if element.tag not in _KNOWN:
                 name = etree.QName(element).localname
                 problems.append(Finding("UNSUPPORTED_PROPERTY", f"the unsigned property {name} is not read"))
-        nodes: list[NodeSet] = []
+        coverage = Coverage()
         try:
             coverage = check_references(self._references, signature)
-            nodes = coverage.nodes
             self._report.covers = in_words(self._references.document.root, coverage)
-            if stray(signature, nodes):
+            if stray(signature, coverage.nodes):
                 problems.append(Finding("OBJECT_NOT_SIGNED", "the signature carries an object that it does not cover"))
         except ContentChangedError as error:
             problems.append(Finding("CONTENT_CHANGED", str(error)))
@@ -177,7 +190,7 @@ class _Verification:
             signature.check_value(self._references, certificate)
         except (cms.CmsError, MalformedSignatureError) as error:
             problems.append(Finding("SIGNATURE_INVALID", str(error)))
-        return nodes
+        return coverage
 
     def _read_archives(self, signature: XadesSignature) -> list[_Archive]:
         archives = []

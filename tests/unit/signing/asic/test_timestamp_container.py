@@ -7,15 +7,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from signing.asic.timestamp_container import (
-    MEDIA_TYPE,
-    MIMETYPE,
-    TIMESTAMP,
-    ContainerError,
-    check_name,
-    opened_container,
-    write_container,
-)
+from signing.asic.paths import check_name
+from signing.asic.ports import MIMETYPE, TIMESTAMP, Container, ContainerError
+from signing.asic.timestamp_container import opened_container, write_container
+
+MEDIA_TYPE = Container.ASIC_S.media_type
 
 MOMENT = datetime(2026, 11, 24, 8, 30, 12, tzinfo=UTC)
 Entries = list[tuple[str, bytes]]
