@@ -51,17 +51,17 @@ def guard_of(settings: TimeSources) -> ClockGuard:
         retry_seconds=min(settings.interval_seconds, standard.retry_seconds),
         valid_seconds=settings.interval_seconds * _VALID_INTERVALS,
     )
-    sources = [source_of(name, limits.answer_seconds) for name in settings.sources]
+    sources = [source_of(name, limits) for name in settings.sources]
     kernel = read_kernel_clock if settings.kernel else None
     return ClockGuard(sources, quorum=settings.quorum, limits=limits, kernel=kernel)
 
 
-def source_of(name: str, seconds: float) -> TimeSource:
+def source_of(name: str, limits: ClockLimits) -> TimeSource:
     """Return the source that an operator named (see `fts.tsa.configuration.place_of`)."""
     if name == CHRONY:
-        return ChronySource(seconds=seconds)
+        return ChronySource(seconds=limits.answer_seconds)
     host, port = place_of(name)
-    return SntpSource(host, port, seconds=seconds)
+    return SntpSource(host, port, seconds=limits.answer_seconds, interval_seconds=limits.interval_seconds)
 
 
 class _Unguarded:

@@ -89,6 +89,80 @@ def test_an_answer_that_is_none(server: SntpServer, fault: str) -> None:
         assert "RATE" in str(caught.value)
 
 
+class Elapsed:
+    """The monotonic clock, which a test moves on."""
+
+    seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds + time.monotonic()
+
+
+def test_a_server_that_finds_us_too_frequent_is_asked_less_often_each_time(server: SntpServer) -> None:
+    """RFC 5905, clause 7.4: RATE; the interval that came of it stays."""
+    elapsed = Elapsed()
+    source = SntpSource("127.0.0.1", server.port, seconds=0.5, interval_seconds=60.0, monotonic=elapsed)
+
+    def sample() -> Sample:
+        return asyncio.run(source.sample())
+
+    server.behave(stratum=0, reference=b"RATE")
+    for gap in (120.0, 240.0, 480.0):
+        before = server.asked
+        with pytest.raises(TimeSourceError, match="RATE"):
+            sample()
+        assert server.asked == before + 1
+        elapsed.seconds += gap - 1
+        with pytest.raises(TimeSourceError, match="is not asked for another"):
+            sample()
+        assert server.asked == before + 1
+        elapsed.seconds += 1.1
+    server.behave(stratum=2, reference=b"\x7f\0\0\1")
+    sample()
+    asked = server.asked
+    elapsed.seconds += 479
+    with pytest.raises(TimeSourceError, match="is not asked for another"):
+        sample()
+    elapsed.seconds += 1.1
+    sample()
+    assert server.asked == asked + 1
+
+
+@pytest.mark.parametrize("kiss", ["DENY", "RSTR"])
+def test_a_server_that_denies_us_is_not_asked_again(
+    server: SntpServer, kiss: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    elapsed = Elapsed()
+    source = SntpSource("127.0.0.1", server.port, seconds=0.5, monotonic=elapsed)
+    server.behave(stratum=0, reference=kiss.encode())
+    for _ in range(3):
+        with pytest.raises(TimeSourceError, match=kiss):
+            asyncio.run(source.sample())
+        elapsed.seconds += 1_000_000
+    assert server.asked == 1
+    (told,) = [record.getMessage() for record in caplog.records if kiss in record.getMessage()]
+    assert "Remedy" in told
+
+
+def test_a_kiss_that_answers_no_query_of_ours_changes_nothing(server: SntpServer) -> None:
+    """Whoever cannot see our query cannot take a server from us."""
+    source = SntpSource("127.0.0.1", server.port, seconds=0.2)
+    server.behave(stratum=0, reference=b"DENY", repeats_cookie=False)
+    with pytest.raises(TimeSourceError, match="did not answer"):
+        asyncio.run(source.sample())
+    server.behave(stratum=2, repeats_cookie=True)
+    asyncio.run(source.sample())
+
+
+def test_another_kiss_is_no_time_and_nothing_else(server: SntpServer) -> None:
+    source = SntpSource("127.0.0.1", server.port, seconds=0.5)
+    server.behave(stratum=0, reference=b"STEP")
+    with pytest.raises(TimeSourceError, match="STEP"):
+        asyncio.run(source.sample())
+    server.behave(stratum=2)
+    asyncio.run(source.sample())
+
+
 def test_a_port_where_nobody_listens() -> None:
     with SntpServer() as gone:
         port = gone.port
@@ -166,4 +240,4 @@ def test_a_chronyc_that_hangs_is_ended_with_the_guards_patience(tmp_path: Path) 
     ],
 )
 def test_sources_as_an_operator_writes_them(written: str, name: str) -> None:
-    assert source_of(written, 1.0).name == name
+    assert source_of(written, ClockLimits()).name == name
