@@ -27,6 +27,9 @@ class DigestAlgorithm(StrEnum):
     SHA384 = "sha384"
     SHA512 = "sha512"
 
+    # as all strings: that of Enum is a function in Python, called for each look into a table
+    __hash__ = str.__hash__
+
     @property
     def oid(self) -> str:
         """Dotted object identifier (RFC 5754, clause 2)."""
@@ -44,11 +47,11 @@ class DigestAlgorithm(StrEnum):
 
     def new(self, data: bytes = b"") -> RunningHash:
         """Start a running hash."""
-        return hashlib.new(self.value, data)
+        return _CONSTRUCTORS[self](data)
 
     def digest(self, data: bytes) -> bytes:
         """Hash `data` in one call."""
-        return hashlib.new(self.value, data).digest()
+        return _CONSTRUCTORS[self](data).digest()
 
     @classmethod
     def from_oid(cls, oid: str) -> "DigestAlgorithm":
@@ -57,16 +60,22 @@ class DigestAlgorithm(StrEnum):
         Raises:
             ValueError: the algorithm is not one of SHA-256, SHA-384 and SHA-512.
         """
-        for algorithm, known in _OIDS.items():
-            if known == oid:
-                return algorithm
-        raise ValueError(f"digest algorithm {oid} is not accepted; use SHA-256, SHA-384 or SHA-512")
+        algorithm = _BY_OID.get(oid)
+        if algorithm is None:
+            raise ValueError(f"digest algorithm {oid} is not accepted; use SHA-256, SHA-384 or SHA-512")
+        return algorithm
 
 
 _OIDS = {
     DigestAlgorithm.SHA256: "2.16.840.1.101.3.4.2.1",
     DigestAlgorithm.SHA384: "2.16.840.1.101.3.4.2.2",
     DigestAlgorithm.SHA512: "2.16.840.1.101.3.4.2.3",
+}
+_BY_OID = {oid: algorithm for algorithm, oid in _OIDS.items()}
+_CONSTRUCTORS = {
+    DigestAlgorithm.SHA256: hashlib.sha256,
+    DigestAlgorithm.SHA384: hashlib.sha384,
+    DigestAlgorithm.SHA512: hashlib.sha512,
 }
 _SIZES = {DigestAlgorithm.SHA256: 32, DigestAlgorithm.SHA384: 48, DigestAlgorithm.SHA512: 64}
 _PRIMITIVES: dict[DigestAlgorithm, hashes.HashAlgorithm] = {

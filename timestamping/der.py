@@ -14,11 +14,15 @@ TRUE = b"\x01\x01\xff"
 def tlv(tag: int, *parts: bytes) -> bytes:
     """Encode `parts`, joined, under one identifier octet."""
     content = b"".join(parts)
-    length = len(content)
+    return _head(tag, len(content)) + content
+
+
+@lru_cache(maxsize=4096)
+def _head(tag: int, length: int) -> bytes:
     if length < 0x80:
-        return bytes((tag, length)) + content
+        return bytes((tag, length))
     octets = length.to_bytes((length.bit_length() + 7) // 8, "big")
-    return bytes((tag, 0x80 | len(octets))) + octets + content
+    return bytes((tag, 0x80 | len(octets))) + octets
 
 
 def sequence(*parts: bytes) -> bytes:
@@ -72,8 +76,9 @@ def generalized_time(moment: datetime, *, milliseconds: bool = False) -> bytes:
 
     It ends in Z; a fraction has no trailing zeros and is left out where it is zero (RFC 3161, clause 2.4.2).
     """
-    moment = moment.astimezone(UTC)
-    text = moment.strftime("%Y%m%d%H%M%S").rjust(14, "0")
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    text = f"{moment.year:04}{moment.month:02}{moment.day:02}{moment.hour:02}{moment.minute:02}{moment.second:02}"
     if milliseconds and (millis := moment.microsecond // 1000):
         text += f".{millis:03}".rstrip("0")
     return tlv(0x18, text.encode("ascii") + b"Z")

@@ -1,7 +1,6 @@
 """TimeStampReq: making one, and reading one strictly (RFC 3161, clause 2.4.1)."""
 
-from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from cryptography import x509
 from cryptography.hazmat import asn1
@@ -39,8 +38,7 @@ class _TimeStampReq:
     extensions: Annotated[list[_Extension] | None, asn1.Implicit(0)]
 
 
-@dataclass(frozen=True, slots=True)
-class TimestampRequest:
+class TimestampRequest(NamedTuple):
     """A well-formed query. Whether it is served is the authority's decision."""
 
     version: int
@@ -59,14 +57,16 @@ def parse_request(data: bytes) -> TimestampRequest:
         ValueError: the octets are no TimeStampReq.
     """
     parsed = asn1.decode_der(_TimeStampReq, data)
+    imprint = parsed.message_imprint
+    policy = parsed.req_policy
     return TimestampRequest(
-        version=parsed.version,
-        algorithm_oid=parsed.message_imprint.hash_algorithm.algorithm.dotted_string,
-        imprint=parsed.message_imprint.hashed_message,
-        policy=parsed.req_policy.dotted_string if parsed.req_policy is not None else None,
-        nonce=parsed.nonce,
-        cert_req=parsed.cert_req,
-        has_extensions=parsed.extensions is not None,
+        parsed.version,
+        imprint.hash_algorithm.algorithm.dotted_string,
+        imprint.hashed_message,
+        None if policy is None else policy.dotted_string,
+        parsed.nonce,
+        parsed.cert_req,
+        parsed.extensions is not None,
     )
 
 

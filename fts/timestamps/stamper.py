@@ -17,7 +17,7 @@ from fts.configuration import Configuration
 from fts.problems import ProblemError
 from fts.tsa.composition import ComposedAuthority, composed
 from timestamping.algorithms import DigestAlgorithm
-from timestamping.authority.authority import FailInfo, Issued
+from timestamping.authority.decision import FailInfo, Issued
 from timestamping.authority.ports import Caller
 from timestamping.clock import Clock
 from timestamping.findings import Severity

@@ -2,14 +2,13 @@
 
 import json
 from collections.abc import Callable
-from time import perf_counter_ns
 from typing import Final
 
 from fts.tsa.composition import ComposedAuthority
 from fts.tsa.door import Networks, parsed_address
 from fts.tsa.figures import exposition
-from fts.tsa.tally import Row, Tally
-from timestamping.authority.app import Message, Receive, Scope, Send, TimestampingApp
+from fts.tsa.tally import Tally
+from timestamping.authority.app import Receive, Scope, Send, TimestampingApp
 
 DOORS: Final = ("/", "/tsa")
 """Paths that take timestamp queries."""
@@ -21,13 +20,10 @@ _TEXT: Final = b"text/plain; version=0.0.4; charset=utf-8"
 class AuthorityApp:
     """`POST /tsa` and `POST /`; `GET /health/live`, `/health/ready` and, for monitors, `/metrics`."""
 
-    def __init__(
-        self, door: TimestampingApp, composed: ComposedAuthority, tally: Tally, row: Row, monitors: Networks
-    ) -> None:
+    def __init__(self, door: TimestampingApp, composed: ComposedAuthority, tally: Tally, monitors: Networks) -> None:
         self._door = door
         self._composed = composed
         self._tally = tally
-        self._row = row
         self._monitors = monitors
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -36,26 +32,9 @@ class AuthorityApp:
             await self._door(scope, receive, send)
         elif scope["type"] == "http":
             if scope["path"] in DOORS:
-                await self._timed(scope, receive, send)
+                await self._door(scope, receive, send)
             else:
                 await self._aside(scope, send)
-
-    async def _timed(self, scope: Scope, receive: Receive, send: Send) -> None:
-        started, status = perf_counter_ns(), 0
-
-        async def noted(message: Message) -> None:
-            nonlocal status
-            status = message.get("status", status)
-            await send(message)
-
-        try:
-            await self._door(scope, receive, noted)
-        except Exception:
-            status = 500
-            raise
-        finally:
-            if status:
-                self._row.answered(status, perf_counter_ns() - started)
 
     async def _aside(self, scope: Scope, send: Send) -> None:
         answers: dict[str, Callable[[], tuple[int, bytes, bytes]]] = {

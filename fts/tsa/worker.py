@@ -52,8 +52,8 @@ class Worker:
         settings = self._file.timestamping
         async with composed(settings, lambda log: CountedLog(log, row)) as authority:
             admission = NetworkAdmission(settings.door, self._capacities)
-            door = TimestampingApp(authority.authority, admission)
-            app = AuthorityApp(door, authority, self._tally, row, settings.door.monitors)
+            door = TimestampingApp(authority.authority, admission, answered=row.answered)
+            app = AuthorityApp(door, authority, self._tally, settings.door.monitors)
             server = _Server(_config(app), ready)
             asyncio.get_running_loop().add_reader(lifeline, _orphaned, server, lifeline)
             gc.collect()

@@ -22,7 +22,7 @@ from tests.support.fake_tsa import FakeTsa, Manner, fake_tsa, fake_tsa_apart
 from tests.support.line import POLICY, Line
 from timestamping import der
 from timestamping.algorithms import DigestAlgorithm
-from timestamping.authority.authority import FailInfo, rejection
+from timestamping.authority.decision import FailInfo, rejection
 from timestamping.client.attempts import Outcome
 from timestamping.client.breaker import BreakerState
 from timestamping.client.failover import FailoverTimestampSource

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from time import perf_counter_ns
 from typing import Any
 
 from timestamping.authority.authority import Authority
@@ -39,6 +40,9 @@ class Refused(Exception):  # noqa: N818  the answer to a caller, not an error of
 Admission = Callable[[Scope], Awaitable[Caller]]
 """Says who asks, by the request's scope; raises `Refused`."""
 
+Answered = Callable[[int, int], None]
+"""Hears of an answer: HTTP status, and nanoseconds since the request came."""
+
 
 class TimestampingApp:
     """Answers POST with a timestamp reply; 405, 413 and 415 say what a caller did wrong."""
@@ -50,6 +54,7 @@ class TimestampingApp:
         *,
         max_in_progress: int = MAX_IN_PROGRESS,
         close: Callable[[], None] | None = None,
+        answered: Answered = lambda _status, _nanoseconds: None,
     ) -> None:
         """Take the parts.
 
@@ -58,11 +63,13 @@ class TimestampingApp:
             admit: asked before a body is read; without it everybody may ask.
             max_in_progress: requests worked on at the same time.
             close: called when the server shuts down.
+            answered: told the status of each answer and the time it took.
         """
         self._authority = authority
         self._admit = admit
         self._max_in_progress = max_in_progress
         self._close = close
+        self._answered = answered
         self.in_progress = 0
         """Requests being worked on now."""
 
@@ -73,45 +80,44 @@ class TimestampingApp:
             return
         if scope["type"] != "http":
             return
+        started = perf_counter_ns()
         if self.in_progress >= self._max_in_progress:
             retry = (b"retry-after", str(RETRY_AFTER_SECONDS).encode())
             await _send(send, 503, _TEXT, b"the authority is busy; try again\n", retry)
+            self._answered(503, perf_counter_ns() - started)
             return
         self.in_progress += 1
+        status = 500
         try:
-            await self._serve(scope, receive, send)
+            status = await self._serve(scope, receive, send)
         finally:
             self.in_progress -= 1
+            if status:
+                self._answered(status, perf_counter_ns() - started)
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> int:
+        """Answer, and return the status; 0 where the caller went away."""
         if scope["method"] != "POST":
             text = b"POST a timestamp query (RFC 3161) as application/timestamp-query\n"
-            await _send(send, 405, _TEXT, text, (b"allow", b"POST"))
-            return
+            return await _send(send, 405, _TEXT, text, (b"allow", b"POST"))
         media_type, announced = _declared(scope)
         if media_type != _QUERY_TYPE:
-            await _send(send, 415, _TEXT, b"the media type must be application/timestamp-query\n")
-            return
+            return await _send(send, 415, _TEXT, b"the media type must be application/timestamp-query\n")
         if announced > MAX_QUERY_BYTES:
-            await _too_large(send)
-            return
+            return await _too_large(send)
         try:
             caller = await self._admit(scope) if self._admit is not None else _address(scope)
         except Refused as refused:
-            await _send(send, refused.status, _TEXT, refused.text.encode(), *refused.headers)
-            return
+            return await _send(send, refused.status, _TEXT, refused.text.encode(), *refused.headers)
         try:
-            async with asyncio.timeout(MAX_BODY_SECONDS):
-                query = await _body(receive)
+            query = await _body(receive)
         except TimeoutError:
-            await _send(send, 408, _TEXT, b"the query took too long to arrive\n", (b"connection", b"close"))
-            return
+            return await _send(send, 408, _TEXT, b"the query took too long to arrive\n", (b"connection", b"close"))
         if query is None:
-            return
+            return 0
         if len(query) > MAX_QUERY_BYTES:
-            await _too_large(send)
-            return
-        await _send(send, 200, _REPLY_TYPE, await self._authority.reply(query, caller))
+            return await _too_large(send)
+        return await _send(send, 200, _REPLY_TYPE, await self._authority.reply(query, caller))
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:
@@ -141,12 +147,17 @@ def _declared(scope: Scope) -> tuple[bytes, int]:
 
 
 async def _body(receive: Receive) -> bytes | None:
-    """Return the body, or its beginning once that is too large; None where the caller went away."""
-    message = await receive()
-    body: bytes = message.get("body", b"")
-    while message.get("more_body") and len(body) <= MAX_QUERY_BYTES:
+    """Return the body, or its beginning once that is too large; None where the caller went away.
+
+    Raises:
+        TimeoutError: it did not come within `MAX_BODY_SECONDS`.
+    """
+    async with asyncio.timeout(MAX_BODY_SECONDS):
         message = await receive()
-        body += message.get("body", b"")
+        body: bytes = message.get("body", b"")
+        while message.get("more_body") and len(body) <= MAX_QUERY_BYTES:
+            message = await receive()
+            body += message.get("body", b"")
     return None if message["type"] == "http.disconnect" else body
 
 
@@ -155,12 +166,12 @@ def _address(scope: Scope) -> Caller:
     return Caller(address=client[0] if client else None)
 
 
-async def _too_large(send: Send) -> None:
+async def _too_large(send: Send) -> int:
     # the rest of the body stays unread: the connection is not used again
-    await _send(send, 413, _TEXT, b"a query is at most 65536 octets\n", (b"connection", b"close"))
+    return await _send(send, 413, _TEXT, b"a query is at most 65536 octets\n", (b"connection", b"close"))
 
 
-async def _send(send: Send, status: int, media_type: bytes, body: bytes, *more: tuple[bytes, bytes]) -> None:
+async def _send(send: Send, status: int, media_type: bytes, body: bytes, *more: tuple[bytes, bytes]) -> int:
     headers = [
         (b"content-type", media_type),
         (b"content-length", str(len(body)).encode()),
@@ -169,3 +180,4 @@ async def _send(send: Send, status: int, media_type: bytes, body: bytes, *more: 
     ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+    return status

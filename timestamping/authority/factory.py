@@ -1,12 +1,11 @@
 """Making tokens from precomputed DER (RFC 3161, clause 2.4.2; RFC 5816; ETSI EN 319 422)."""
 
 import logging
-import secrets
-from dataclasses import dataclass
+import os
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from time import perf_counter
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
@@ -28,9 +27,9 @@ RSA_PKCS1_OIDS = {
     DigestAlgorithm.SHA512: "1.2.840.113549.1.1.13",
 }
 _SERIAL_OCTETS = 20
-_ALWAYS_SET = 0x40 << 152
-"""The highest bit but one: each serial number has 159 bits, of which 158 are random."""
-_RANDOM_BITS = 158
+_ALWAYS_SET = 0x40
+"""The highest bit but one of the first octet: each serial number has 159 bits, of which 158 are random."""
+_RANDOM = 0x3F
 _SECONDS = Accuracy(seconds=1)
 
 
@@ -54,17 +53,15 @@ class SoftwareTsuKey:
         digest: DigestAlgorithm = DigestAlgorithm.SHA256,
     ) -> None:
         _warn_once()
-        self._key = key
-        self._digest = digest
         if isinstance(key, rsa.RSAPrivateKey):
             self.algorithm = der.sequence(der.oid(RSA_PKCS1_OIDS[digest]), der.NULL)
+            self._sign = partial(key.sign, padding=padding.PKCS1v15(), algorithm=digest.primitive)
         else:
             self.algorithm = der.sequence(der.oid(ECDSA_OIDS[digest]))
+            self._sign = partial(key.sign, signature_algorithm=ec.ECDSA(digest.primitive))
 
     def sign(self, data: bytes) -> bytes:
-        if isinstance(self._key, rsa.RSAPrivateKey):
-            return self._key.sign(data, padding.PKCS1v15(), self._digest.primitive)
-        return self._key.sign(data, ec.ECDSA(self._digest.primitive))
+        return self._sign(data)
 
 
 @cache
@@ -74,8 +71,7 @@ def _warn_once() -> None:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
+class Made(NamedTuple):
     """A token, and what the record of its making needs."""
 
     der: bytes
@@ -142,12 +138,13 @@ class TokenFactory:
 
     def make(self, request: TimestampRequest, algorithm: DigestAlgorithm, gen_time: datetime) -> Made:
         """Issue a token and say what its record needs; see `token`."""
-        serial_number = secrets.randbits(_RANDOM_BITS) | _ALWAYS_SET
+        octets = os.urandom(_SERIAL_OCTETS)
+        serial = bytes((octets[0] & _RANDOM | _ALWAYS_SET,)) + octets[1:]
         info = der.sequence(
             self._until_imprint[algorithm],
             request.imprint,
             b"\x02\x14",
-            serial_number.to_bytes(_SERIAL_OCTETS, "big"),
+            serial,
             der.generalized_time(gen_time, milliseconds=self._milliseconds),
             self._accuracy,
             b"" if request.nonce is None else der.integer(request.nonce),
@@ -168,7 +165,7 @@ class TokenFactory:
             der.tlv(0x31, signer),
         )
         token = der.sequence(_SIGNED_DATA, der.explicit(0, signed_data))
-        return Made(token, serial_number, signed, value, signing_seconds)
+        return Made(token, int.from_bytes(serial, "big"), signed, value, signing_seconds)
 
 
 _TST_INFO = der.oid(cms.OID_TST_INFO)

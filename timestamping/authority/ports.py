@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
 class TimeNotAvailableError(Exception):
@@ -65,8 +65,7 @@ class TrustedClock(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(NamedTuple):
     """Who asked, as far as the door knows."""
 
     client_id: str | None = None
@@ -75,8 +74,7 @@ class Caller:
     """Of the request; the same that the answer carries."""
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """The record of one query, granted or refused (EN 319 421, clause 7.12)."""
 
     received_at: datetime

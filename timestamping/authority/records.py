@@ -13,7 +13,7 @@ import os
 import re
 import secrets
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -329,19 +329,35 @@ def _sync_directory(directory: Path) -> None:
 
 
 def _moment(moment: datetime) -> str:
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(timespec="microseconds")[: -len("+00:00")] + "Z"
 
 
-def _optional(encode_value: Callable[[Any], str]) -> Callable[[Any], str]:
-    return lambda value: "null" if value is None else encode_value(value)
+def _time(moment: datetime | None) -> str:
+    return "null" if moment is None else f'"{_moment(moment)}"'
 
 
-_time = _optional(lambda moment: f'"{_moment(moment)}"')
-_text = _optional(lambda text: quoted(text[:MAX_TEXT]))
-_hex = _optional(lambda octets: f'"{octets[:MAX_OCTETS].hex()}"')
-_number = _optional(lambda number: f'"{number:x}"' if number.bit_length() <= MAX_BITS else '"too long"')
-_truth = _optional(lambda truth: "true" if truth else "false")
-_seconds = _optional(lambda seconds: f"{seconds:.6f}")
+def _text(text: str | None) -> str:
+    return "null" if text is None else quoted(text[:MAX_TEXT])
+
+
+def _hex(octets: bytes | None) -> str:
+    return "null" if octets is None else f'"{octets[:MAX_OCTETS].hex()}"'
+
+
+def _number(number: int | None) -> str:
+    if number is None:
+        return "null"
+    return f'"{number:x}"' if number.bit_length() <= MAX_BITS else '"too long"'
+
+
+def _truth(truth: bool | None) -> str:
+    return "null" if truth is None else "true" if truth else "false"
+
+
+def _seconds(seconds: float | None) -> str:
+    return "null" if seconds is None else f"{seconds:.6f}"
 
 
 @lru_cache(maxsize=8)

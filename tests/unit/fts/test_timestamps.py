@@ -18,7 +18,7 @@ from fts.audit.models import event as event_table
 from fts.tsa.material import demo_unit
 from tests.support.embedded import Embedded, code, embedded
 from timestamping.algorithms import DigestAlgorithm
-from timestamping.authority.authority import FailInfo, rejection
+from timestamping.authority.decision import FailInfo, rejection
 from timestamping.authority.ports import ClockSnapshot, ClockState, TimeNotAvailableError
 from timestamping.authority.records import read_records
 from timestamping.clock import utc_now

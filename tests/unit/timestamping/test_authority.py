@@ -2,9 +2,8 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
-from time import process_time
+from time import process_time, sleep
 
 import pytest
 from asn1crypto import tsp
@@ -15,7 +14,8 @@ from hypothesis import strategies as st
 from tests.unit.timestamping.units import MOMENT, POLICY, Unit, answer, make_unit, status_of
 from timestamping import der
 from timestamping.algorithms import DigestAlgorithm
-from timestamping.authority.authority import Authority, FailInfo, rejection
+from timestamping.authority.authority import MAX_BATCH, MAX_BATCH_SECONDS, Authority
+from timestamping.authority.decision import FailInfo, rejection
 from timestamping.authority.factory import SoftwareTsuKey
 from timestamping.authority.policies import Policies
 from timestamping.authority.ports import (
@@ -360,9 +360,98 @@ def test_issue_is_the_same_decision() -> None:
     assert issued.token is not None
     token = parse_token(issued.token)
     assert (issued.serial_number, issued.gen_time, issued.policy) == (token.serial_number, token.gen_time, POLICY)
-    short = replace(parse_request(QUERY), imprint=bytes(31))
+    short = parse_request(QUERY)._replace(imprint=bytes(31))
     assert asyncio.run(authority.issue(short)).fail_info is FailInfo.BAD_DATA_FORMAT
     assert [decision.query_octets for decision in log.decisions] == [99, 0]
+
+
+class CountingLog(Log):
+    """Keeps how many decisions came with each call, and lets others go on before it returns."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.batches: list[int] = []
+
+    async def append(self, decisions: Sequence[Decision]) -> None:
+        self.batches.append(len(decisions))
+        await asyncio.sleep(0)
+        await super().append(decisions)
+
+
+class SlowKey(SoftwareTsuKey):
+    def sign(self, data: bytes) -> bytes:
+        sleep(MAX_BATCH_SECONDS / 2)
+        return super().sign(data)
+
+
+def test_who_waits_together_shares_a_commit_in_the_order_of_arrival() -> None:
+    log = CountingLog()
+    authority = Authority(UNIT.authority.unit, lambda: MOMENT, policies=Policies(POLICY), log=log)
+
+    async def ask() -> list[bytes]:
+        callers = (authority.reply(QUERY, Caller(str(number))) for number in range(MAX_BATCH + 40))
+        return await asyncio.gather(*callers)
+
+    assert all(granted(reply) for reply in asyncio.run(ask()))
+    assert log.batches[0] > 100
+    assert sum(log.batches) == MAX_BATCH + 40
+    assert max(log.batches) <= MAX_BATCH
+    assert [decision.caller.client_id for decision in log.decisions] == [str(n) for n in range(MAX_BATCH + 40)]
+
+
+def test_a_slow_key_does_not_keep_the_loop() -> None:
+    log = CountingLog()
+    unit = TimestampingUnit(SlowKey(UNIT.tsu.key), UNIT.tsu.certificate, (UNIT.ca.certificate,))
+    authority = Authority(unit, lambda: MOMENT, policies=Policies(POLICY), log=log)
+
+    async def ask() -> None:
+        await asyncio.gather(*(authority.reply(QUERY) for _ in range(6)))
+
+    asyncio.run(ask())
+    assert sum(log.batches) == 6
+    assert max(log.batches) <= 3
+
+
+def test_a_caller_that_leaves_takes_no_other_along_and_stays_on_record() -> None:
+    log = CountingLog()
+    authority = Authority(UNIT.authority.unit, lambda: MOMENT, policies=Policies(POLICY), log=log)
+
+    async def ask() -> bytes:
+        leaving = asyncio.create_task(authority.reply(QUERY, Caller("leaving")))
+        staying = asyncio.create_task(authority.reply(QUERY, Caller("staying")))
+        await asyncio.sleep(0)
+        leaving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await leaving
+        return await staying
+
+    assert granted(asyncio.run(ask()))
+    assert [decision.caller.client_id for decision in log.decisions] == ["leaving", "staying"]
+
+
+def test_a_record_that_fails_is_told_to_all_who_shared_it() -> None:
+    log = CountingLog()
+    log.full = True
+    authority = Authority(UNIT.authority.unit, lambda: MOMENT, policies=Policies(POLICY), log=log)
+
+    async def ask() -> list[bytes]:
+        return await asyncio.gather(*(authority.reply(QUERY) for _ in range(5)))
+
+    assert {refused(reply) for reply in asyncio.run(ask())} == {FailInfo.SYSTEM_FAILURE}
+    log.full = False
+    assert all(granted(reply) for reply in asyncio.run(ask()))
+
+
+def test_a_loop_that_ends_leaves_nobody_waiting() -> None:
+    log = CountingLog()
+    authority = Authority(UNIT.authority.unit, lambda: MOMENT, policies=Policies(POLICY), log=log)
+
+    async def leave() -> None:
+        asyncio.create_task(authority.reply(QUERY))  # noqa: RUF006 - the end of the loop is what is tried
+        await asyncio.sleep(0)
+
+    asyncio.run(leave())
+    assert granted(asyncio.run(authority.reply(QUERY)))
 
 
 def test_names_of_reasons() -> None:

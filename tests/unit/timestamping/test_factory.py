@@ -15,7 +15,8 @@ from tests.unit.timestamping.units import MOMENT, POLICY, Unit, answer, make_uni
 from timestamping import der
 from timestamping.algorithms import DigestAlgorithm
 from timestamping.authority import factory as factory_module
-from timestamping.authority.authority import Authority, FailInfo
+from timestamping.authority.authority import Authority
+from timestamping.authority.decision import FailInfo
 from timestamping.authority.factory import SoftwareTsuKey, TokenFactory
 from timestamping.authority.policies import Accuracy, Policies, PoliciesError
 from timestamping.authority.unit import TimestampingUnit

@@ -7,7 +7,6 @@ import os
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -62,7 +61,7 @@ REFUSED = Decision(
 
 
 def numbered(number: int) -> Decision:
-    return replace(GRANTED, nonce=number)
+    return GRANTED._replace(nonce=number)
 
 
 def append(log: FileDecisionLog, *decisions: Decision) -> None:
@@ -130,8 +129,8 @@ def test_what_a_record_says(tmp_path: Path) -> None:
     st.text(max_size=MAX_TEXT), st.binary(max_size=MAX_OCTETS), st.integers(-(2**256) + 1, 2**256 - 1), st.booleans()
 )
 def test_any_content_is_one_line_of_json(text: str, octets: bytes, number: int, truth: bool) -> None:
-    decision = replace(
-        GRANTED, caller=Caller(text, text, text), imprint=octets, nonce=number, certificates_asked=truth, policy=text
+    decision = GRANTED._replace(
+        caller=Caller(text, text, text), imprint=octets, nonce=number, certificates_asked=truth, policy=text
     )
     line = "{" + encode(decision) + "}"
     assert line.isascii()
@@ -143,8 +142,8 @@ def test_any_content_is_one_line_of_json(text: str, octets: bytes, number: int, 
 
 
 def test_a_hostile_query_does_not_fill_the_disk() -> None:
-    hostile = replace(
-        REFUSED, imprint=bytes(60_000), nonce=1 << 500_000, policy_asked="1." * 60_000, imprint_algorithm="2." * 60_000
+    hostile = REFUSED._replace(
+        imprint=bytes(60_000), nonce=1 << 500_000, policy_asked="1." * 60_000, imprint_algorithm="2." * 60_000
     )
     assert len(encode(hostile)) < 2_000
 

@@ -26,7 +26,7 @@ from tests.unit.timestamping.units import (
 )
 from timestamping import cms, der
 from timestamping.algorithms import DigestAlgorithm
-from timestamping.authority.authority import FailInfo, rejection
+from timestamping.authority.decision import FailInfo, rejection
 from timestamping.authority.factory import signing_certificate_v2
 from timestamping.ports import (
     TimestampError,
@@ -235,11 +235,11 @@ def test_granted_with_modifications_is_granted() -> None:
 
 
 ANOTHER: dict[str, TimestampRequest] = {
-    "nonce": replace(REQUEST, nonce=8),
-    "no nonce": replace(REQUEST, nonce=None),
-    "imprint": replace(REQUEST, imprint=b"\x01" * 32),
-    "algorithm": replace(REQUEST, algorithm_oid=DigestAlgorithm.SHA512.oid),
-    "policy": replace(REQUEST, policy="2.25.1"),
+    "nonce": REQUEST._replace(nonce=8),
+    "no nonce": REQUEST._replace(nonce=None),
+    "imprint": REQUEST._replace(imprint=b"\x01" * 32),
+    "algorithm": REQUEST._replace(algorithm_oid=DigestAlgorithm.SHA512.oid),
+    "policy": REQUEST._replace(policy="2.25.1"),
 }
 
 
