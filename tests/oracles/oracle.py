@@ -1,4 +1,4 @@
-"""Driver of the oracle process: EU DSS judges and makes PAdES signatures, veraPDF judges PDF/A.
+"""Driver of the oracle process: EU DSS judges and makes signatures, veraPDF judges PDF/A.
 
 with start_oracle() as oracle:
     validation = oracle.validate(signed, anchors=[root])
@@ -108,11 +108,11 @@ class Oracle:
     def validate(
         self, path: Path, anchors: Sequence[Path], at: datetime | None = None, *, detached: Sequence[Path] = ()
     ) -> Validation:
-        """EU DSS's verdict on a PDF or XML under its default policy, offline, trusting these anchors only (DER or PEM).
+        """EU DSS's verdict on a PDF, XML or container under its default policy, offline, trusting these anchors only.
 
-        `at` is the validation time, None for now; `detached` are the files that a signature names. A signature at level
-        B or T carries no revocation data and passes only where the certificates of the signer and of the time-stamping
-        unit are themselves given as anchors.
+        Anchors are in DER or PEM. `at` is the validation time, None for now; `detached` are the files that a signature
+        names. A signature at level B or T carries no revocation data and passes only where the certificates of the
+        signer and of the time-stamping unit are themselves given as anchors.
         """
         arguments = {
             "path": str(path),
@@ -162,9 +162,13 @@ class Oracle:
         tsa_url: str,
         level: Level,
         anchors: Sequence[Path],
-        packaging: Literal["ENVELOPED", "ENVELOPING", "INTERNALLY_DETACHED"] = "ENVELOPED",
+        packaging: Literal["ENVELOPED", "ENVELOPING", "INTERNALLY_DETACHED", "DETACHED"] = "ENVELOPED",
+        digest: Literal["SHA256", "SHA384", "SHA512"] | None = None,
     ) -> None:
-        """Signs XML or any file by XAdES with EU DSS, or, without a key, extends the signatures of a document."""
+        """Signs XML or any file by XAdES with EU DSS, or, without a key, extends the signatures of a document.
+
+        What is kept is kept as in `sign`, for signing with a key only. Without `digest` the digests are DSS's defaults.
+        """
         arguments: dict[str, Any] = {
             "path": str(path),
             "output": str(output),
@@ -173,9 +177,37 @@ class Oracle:
             "tsa_url": tsa_url,
             "level": level,
             "packaging": packaging,
+            "digest": digest,
             "anchors": _texts(anchors),
         }
         self._ask("sign_xml", arguments)
+
+    def sign_container(
+        self,
+        paths: Sequence[Path],
+        output: Path,
+        key: Pkcs8Key | None,
+        *,
+        tsa_url: str,
+        level: Level,
+        anchors: Sequence[Path],
+        container: Literal["ASiC_E", "ASiC_S"] = "ASiC_E",
+    ) -> None:
+        """Signs files in an ASiC container by XAdES with EU DSS.
+
+        One path of a container gets another signature there; without a key its signatures are extended.
+        """
+        arguments: dict[str, Any] = {
+            "paths": _texts(paths),
+            "output": str(output),
+            "pkcs8": None if key is None else str(key.path),
+            "chain": None if key is None else _texts(key.chain),
+            "tsa_url": tsa_url,
+            "level": level,
+            "container": container,
+            "anchors": _texts(anchors),
+        }
+        self._ask("sign_container", arguments)
 
     def canonicalize(self, path: Path, algorithm: str, prefixes: str | None = None) -> list[bytes]:
         """Apache Santuario's canonical form of every element of an XML file in its place, in document order.

@@ -125,6 +125,8 @@ class Validation:
     """EU DSS's report on one document."""
 
     validation_time: datetime
+    container: str | None
+    """`ASiC_E`, `ASiC_S`, or None."""
     signatures: tuple[Signature, ...]
     timestamps: tuple[Timestamp, ...]
     revocations: tuple[Revocation, ...]
@@ -169,6 +171,7 @@ class Validation:
         result = answer["result"]
         return cls(
             validation_time=datetime.fromisoformat(result["validation_time"]),
+            container=result["container"],
             signatures=tuple(
                 Signature(
                     level=item["level"],

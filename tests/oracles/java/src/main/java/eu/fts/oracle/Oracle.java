@@ -39,6 +39,7 @@ public final class Oracle {
     private final PdfaJudge pdfa = new PdfaJudge();
     private final XmlCanonicalizer xml = new XmlCanonicalizer();
     private final XmlSigner xmlSigner = new XmlSigner();
+    private final ContainerSigner containerSigner = new ContainerSigner();
 
     public static void main(String[] args) throws IOException {
         PrintStream answers = System.out;
@@ -87,6 +88,7 @@ public final class Oracle {
             case "sign" -> signer.sign(parse(request, Signer.Request.class));
             case "verapdf" -> pdfa.check(parse(request, PdfaJudge.Request.class));
             case "sign_xml" -> xmlSigner.sign(parse(request, XmlSigner.Request.class));
+            case "sign_container" -> containerSigner.sign(parse(request, ContainerSigner.Request.class));
             case "canonicalize" -> xml.canonicalize(parse(request, XmlCanonicalizer.Request.class));
             case "ping" -> Versions.current();
             default -> throw new IllegalArgumentException("unknown command: " + command);

@@ -25,8 +25,8 @@ import java.util.Date;
 import java.util.List;
 
 /**
- * Validation of PDF and XML signatures and time-stamps (EN 319 102-1) by EU DSS under its default policy, offline: only what
- * the document carries and the given trust anchors count. No certificate, CRL, OCSP response or policy is fetched.
+ * Validation of signatures and time-stamps in PDF, XML and ASiC containers (EN 319 102-1) by EU DSS under its default
+ * policy, offline: only what the document carries and the given trust anchors count. Nothing is fetched.
  */
 final class SignatureJudge {
 
@@ -39,8 +39,10 @@ final class SignatureJudge {
      */
     record Request(String path, List<String> anchors, String at, List<String> detached) {}
 
+    /** {@code container} is DSS's name of the kind of ASiC, null for other documents. */
     record Answer(
             String validationTime,
+            String container,
             List<SignatureReport> signatures,
             List<TimestampReport> timestamps,
             List<RevocationReport> revocations) {}
@@ -115,6 +117,7 @@ final class SignatureJudge {
         DiagnosticData facts = reports.getDiagnosticData();
         return new Answer(
                 time(verdicts.getValidationTime()),
+                name(facts.getContainerType()),
                 facts.getSignatures().stream().map(s -> signature(s, verdicts)).toList(),
                 facts.getTimestampList().stream().map(t -> timestamp(t, verdicts)).toList(),
                 revocations(facts));

@@ -8,13 +8,6 @@ import eu.europa.esig.dss.model.SignatureValue;
 import eu.europa.esig.dss.model.ToBeSigned;
 import eu.europa.esig.dss.pades.PAdESSignatureParameters;
 import eu.europa.esig.dss.pades.signature.PAdESService;
-import eu.europa.esig.dss.service.crl.FileCacheCRLSource;
-import eu.europa.esig.dss.service.crl.OnlineCRLSource;
-import eu.europa.esig.dss.service.http.commons.FileCacheDataLoader;
-import eu.europa.esig.dss.service.ocsp.OnlineOCSPSource;
-import eu.europa.esig.dss.service.tsp.OnlineTSPSource;
-import eu.europa.esig.dss.spi.validation.CommonCertificateVerifier;
-import eu.europa.esig.dss.spi.x509.aia.DefaultAIASource;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -92,21 +85,8 @@ final class Signer {
     }
 
     private static PAdESService service(Deployment deployment) throws IOException {
-        Path cache = Files.createTempDirectory("revocation-");
-        FileCacheCRLSource crls = new FileCacheCRLSource(new OnlineCRLSource(new KeptConnectionLoader(null)));
-        crls.setFileCacheDirectory(cache.resolve("crl").toFile());
-        FileCacheDataLoader issuers = new FileCacheDataLoader(new KeptConnectionLoader(null));
-        issuers.setFileCacheDirectory(cache.resolve("aia").toFile());
-
-        CommonCertificateVerifier verifier = new CommonCertificateVerifier();
-        verifier.setTrustedCertSources(Certificates.anchors(deployment.anchors()));
-        verifier.setAIASource(new DefaultAIASource(issuers));
-        verifier.setCrlSource(crls);
-        verifier.setOcspSource(new OnlineOCSPSource(new KeptConnectionLoader("application/ocsp-request")));
-
-        PAdESService service = new PAdESService(verifier);
-        service.setTspSource(new OnlineTSPSource(
-                deployment.tsaUrl(), new KeptConnectionLoader("application/timestamp-query")));
+        PAdESService service = new PAdESService(OnlineServices.verifier(deployment.anchors()));
+        service.setTspSource(OnlineServices.timestamps(deployment.tsaUrl()));
         return service;
     }
 }

@@ -6,22 +6,27 @@ import eu.europa.esig.dss.enumerations.SignaturePackaging;
 import eu.europa.esig.dss.model.DSSDocument;
 import eu.europa.esig.dss.model.FileDocument;
 import eu.europa.esig.dss.model.SignatureValue;
-import eu.europa.esig.dss.service.crl.OnlineCRLSource;
-import eu.europa.esig.dss.service.ocsp.OnlineOCSPSource;
-import eu.europa.esig.dss.service.tsp.OnlineTSPSource;
-import eu.europa.esig.dss.spi.validation.CommonCertificateVerifier;
-import eu.europa.esig.dss.spi.x509.aia.DefaultAIASource;
 import eu.europa.esig.dss.xades.XAdESSignatureParameters;
 import eu.europa.esig.dss.xades.signature.XAdESService;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.security.GeneralSecurityException;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 
-/** XAdES signatures (EN 319 132-1) by EU DSS: made, extended and renewed, with DSS's own choices of form. */
+/**
+ * XAdES signatures (EN 319 132-1) by EU DSS: made, extended and renewed, with DSS's own choices of form. For signing,
+ * key and service live between calls as those of {@link Signer}.
+ */
 final class XmlSigner {
 
-    /** {@code packaging} as DSS names it; without {@code pkcs8} the document's signatures are extended to the level. */
+    private final Map<Deployment, Session> sessions = new HashMap<>();
+
+    /**
+     * {@code packaging} as DSS names it; without {@code pkcs8} the document's signatures are extended to the level;
+     * without {@code digest} the digests are DSS's defaults.
+     */
     record Request(
             String path,
             String output,
@@ -30,41 +35,64 @@ final class XmlSigner {
             String tsaUrl,
             String level,
             String packaging,
+            DigestAlgorithm digest,
             List<String> anchors) {}
 
     record Answer(String output) {}
 
+    private record Deployment(String pkcs8, List<String> chain, String tsaUrl, List<String> anchors) {}
+
+    private record Session(SigningKey key, XAdESService service) {}
+
     Answer sign(Request request) throws IOException, GeneralSecurityException {
-        XAdESService service = service(request);
-        XAdESSignatureParameters parameters = new XAdESSignatureParameters();
-        parameters.setSignatureLevel(SignatureLevel.valueOf("XAdES_BASELINE_" + request.level()));
-        parameters.setDigestAlgorithm(DigestAlgorithm.SHA256);
+        XAdESSignatureParameters parameters = parameters(request);
         DSSDocument document = new FileDocument(request.path());
         DSSDocument result;
         if (request.pkcs8() == null) {
-            result = service.extendDocument(document, parameters);
+            result = service(request.tsaUrl(), request.anchors()).extendDocument(document, parameters);
         } else {
-            SigningKey key = SigningKey.fromPkcs8(Path.of(request.pkcs8()), request.chain());
+            Session session = session(request);
+            SigningKey key = session.key();
+            XAdESService service = session.service();
             parameters.setSignaturePackaging(SignaturePackaging.valueOf(request.packaging()));
             parameters.setSigningCertificate(key.entry().getCertificate());
             parameters.setCertificateChain(key.entry().getCertificateChain());
-            SignatureValue value =
-                    key.sign(service.getDataToSign(document, parameters), DigestAlgorithm.SHA256, key.entry());
+            SignatureValue value = key.sign(
+                    service.getDataToSign(document, parameters), parameters.getDigestAlgorithm(), key.entry());
             result = service.signDocument(document, parameters, value);
         }
         result.save(request.output());
         return new Answer(request.output());
     }
 
-    private static XAdESService service(Request request) {
-        CommonCertificateVerifier verifier = new CommonCertificateVerifier();
-        verifier.setTrustedCertSources(Certificates.anchors(request.anchors()));
-        verifier.setAIASource(new DefaultAIASource(new KeptConnectionLoader(null)));
-        verifier.setCrlSource(new OnlineCRLSource(new KeptConnectionLoader(null)));
-        verifier.setOcspSource(new OnlineOCSPSource(new KeptConnectionLoader("application/ocsp-request")));
-        XAdESService service = new XAdESService(verifier);
-        service.setTspSource(
-                new OnlineTSPSource(request.tsaUrl(), new KeptConnectionLoader("application/timestamp-query")));
+    private Session session(Request request) throws IOException, GeneralSecurityException {
+        Deployment deployment =
+                new Deployment(request.pkcs8(), request.chain(), request.tsaUrl(), request.anchors());
+        Session session = sessions.get(deployment);
+        if (session == null) {
+            session = new Session(
+                    SigningKey.fromPkcs8(Path.of(request.pkcs8()), request.chain()),
+                    service(request.tsaUrl(), request.anchors()));
+            sessions.put(deployment, session);
+        }
+        return session;
+    }
+
+    private static XAdESSignatureParameters parameters(Request request) {
+        XAdESSignatureParameters parameters = new XAdESSignatureParameters();
+        parameters.setSignatureLevel(SignatureLevel.valueOf("XAdES_BASELINE_" + request.level()));
+        parameters.setDigestAlgorithm(DigestAlgorithm.SHA256);
+        if (request.digest() != null) {
+            parameters.setDigestAlgorithm(request.digest());
+            parameters.getSignatureTimestampParameters().setDigestAlgorithm(request.digest());
+            parameters.getArchiveTimestampParameters().setDigestAlgorithm(request.digest());
+        }
+        return parameters;
+    }
+
+    private static XAdESService service(String tsaUrl, List<String> anchors) throws IOException {
+        XAdESService service = new XAdESService(OnlineServices.verifier(anchors));
+        service.setTspSource(OnlineServices.timestamps(tsaUrl));
         return service;
     }
 }
