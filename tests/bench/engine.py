@@ -1,11 +1,9 @@
-"""Our engine as a peer: `python -m tests.bench.engine {sign,admit,release}`."""
+"""Our engine signing with PAdES, as a peer: `python -m tests.bench.engine {sign,admit,release}`."""
 
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 from fts.outbound import Target, outbound_client
 from signing.pades.admit import admit
@@ -17,7 +15,7 @@ from signing.ports import Level, Profile
 from signing.trust.path import TrustAnchors
 from signing.trust.sources import RevocationSource
 from signing.trust.validation_data import ValidationDataEngine
-from tests.bench.scene import Scene
+from tests.bench.scene import Scene, signature_value
 from tests.bench.worker import Operation, Peer, serve
 from timestamping.client import HttpTimestampSource
 from timestamping.clock import utc_now
@@ -34,16 +32,10 @@ async def signing(scene: Scene) -> AsyncIterator[Operation]:
         engine = ValidationDataEngine(_anchors(scene), RevocationSource(client, utc_now))
         timestamps = HttpTimestampSource(client, scene.tsa_url)
 
-        def value(octets: bytes) -> bytes:
-            digest = PROFILE.digest.primitive
-            if isinstance(key, rsa.RSAPrivateKey):
-                return key.sign(octets, padding.PKCS1v15(), digest)
-            return key.sign(octets, ec.ECDSA(digest))
-
         async def sign(document: Path, signed: Path) -> None:
             with document.open("rb") as source, signed.open("w+b") as output:
                 prepared = await prepare(PdfSource(source), certificate, chain, PROFILE, engine=engine, clock=utc_now)
-                signature = value(prepared.to_be_signed)
+                signature = signature_value(key, prepared.to_be_signed, PROFILE.digest)
                 await finish(source, prepared, signature, output, engine=engine, timestamps=timestamps, clock=utc_now)
 
         yield sign

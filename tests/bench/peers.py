@@ -6,8 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Final, Literal, Protocol, Self
 
+from signing.xades.ports import Packaging
 from tests.bench.measure import Sample, Stopwatch, peak_bytes
 from tests.bench.scene import Scene
 from tests.oracles.oracle import Oracle, Pkcs8Key
@@ -90,7 +91,7 @@ class _Dss:
 
 
 class DssSigner(_Dss):
-    """Signs with the same key, authority and anchor as the others."""
+    """Signs PDF with the same key, authority and anchor as the others."""
 
     def measure(self, document: Path, signed: Path) -> Sample:
         key = Pkcs8Key(Path(self._scene.key), [Path(path) for path in self._scene.chain])
@@ -107,28 +108,71 @@ class DssSigner(_Dss):
         return stopwatch.stop()
 
 
-class DssValidator(_Dss):
-    """Validates offline under its default policy."""
+class DssXmlSigner(_Dss):
+    """Signs XML, or a file beside it, with the same key, authority and anchor as the others."""
 
-    def measure(self, _document: Path, signed: Path) -> Sample:
+    _NAMES: Final[dict[Packaging, Literal["ENVELOPED", "DETACHED"]]] = {
+        Packaging.ENVELOPED: "ENVELOPED",
+        Packaging.DETACHED: "DETACHED",
+    }
+
+    def __init__(self, oracle: Oracle, scene: Scene, packaging: Packaging) -> None:
+        super().__init__(oracle, scene)
+        self._packaging = self._NAMES[packaging]
+
+    def measure(self, document: Path, signed: Path) -> Sample:
+        key = Pkcs8Key(Path(self._scene.key), [Path(path) for path in self._scene.chain])
         stopwatch = Stopwatch(self._process_id)
-        validation = self._oracle.validate(signed, anchors=self._anchors)
+        self._oracle.sign_xml(
+            document,
+            signed,
+            key,
+            tsa_url=self._scene.tsa_url,
+            level="LTA",
+            anchors=self._anchors,
+            packaging=self._packaging,
+            digest="SHA256",
+        )
+        return stopwatch.stop()
+
+
+class DssValidator(_Dss):
+    """Validates offline under its default policy; a signature file together with its document."""
+
+    def __init__(self, oracle: Oracle, scene: Scene, packaging: Packaging | None) -> None:
+        super().__init__(oracle, scene)
+        self._packaging = packaging
+
+    def measure(self, document: Path, signed: Path) -> Sample:
+        stopwatch = Stopwatch(self._process_id)
+        validation = self._oracle.validate(signed, self._anchors, detached=_detached(document, self._packaging))
         sample = stopwatch.stop()
-        if complaints := validation.verdict("LTA", timestamps=2):
+        if complaints := validation.verdict("LTA", timestamps=2, form=_form(self._packaging)):
             raise PeerError(f"DSS on {signed.name}: {'; '.join(complaints)}")
         return sample
 
 
-def judge(oracle: Oracle, scene: Scene, signed: Path, *, level: bool) -> list[str]:
+def judge(
+    oracle: Oracle, scene: Scene, document: Path, signed: Path, packaging: Packaging | None, *, level: bool
+) -> list[str]:
     """Return EU DSS's complaints about a signed file.
 
     Where `level` is False only the signature itself is judged: pyHanko writes other revisions and DSS dictionaries.
     """
-    validation = oracle.validate(signed, anchors=[Path(scene.root)])
+    validation = oracle.validate(signed, anchors=[Path(scene.root)], detached=_detached(document, packaging))
     if level:
-        return [f"{signed.name}: {complaint}" for complaint in validation.verdict("LTA", timestamps=2)]
+        complaints = validation.verdict("LTA", timestamps=2, form=_form(packaging))
+        return [f"{signed.name}: {complaint}" for complaint in complaints]
     verdicts = [signature.indication for signature in validation.signatures]
     return [] if verdicts == ["TOTAL_PASSED"] else [f"{signed.name}: {', '.join(verdicts) or 'no signature'}"]
+
+
+def _detached(document: Path, packaging: Packaging | None) -> list[Path]:
+    return [document] if packaging is not None and packaging.is_detached else []
+
+
+def _form(packaging: Packaging | None) -> Literal["PAdES", "XAdES"]:
+    return "PAdES" if packaging is None else "XAdES"
 
 
 def _java_child() -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from tests.bench.measure import Sample, Summary
-from tests.bench.peers import DssSigner, DssValidator, Peer, Worker, judge
+from tests.bench.peers import DssSigner, DssValidator, DssXmlSigner, Peer, Worker, judge
 from tests.bench.plan import Case, Plan
 from tests.bench.scene import Scene, write_documents
 from tests.oracles.oracle import Oracle
@@ -20,6 +20,7 @@ OURS = "ours"
 DSS = "DSS"
 PYHANKO = "pyHanko"
 _ENGINE = "tests.bench.engine"
+_XADES_ENGINE = "tests.bench.xades_engine"
 
 K = TypeVar("K")
 Numbered = Callable[[int], Path]
@@ -69,26 +70,34 @@ class Run:
         """
         results = Results()
         self._say("writing the documents")
-        generators = {f"case-{index}": case.generator for index, case in enumerate(self._plan.cases)}
+        generators = {f"case-{index}{case.suffix}": case.generator for index, case in enumerate(self._plan.cases)}
         documents = list(write_documents(self._directory, generators).values())
         self._say(f"warming up DSS with {self._plan.dss_signatures_before} signatures")
-        dss = DssSigner(self._oracle, self._scene)
-        warm_up = self._directory / "warm-up.pdf"
+        warm_up = self._directory / "warm-up.signed"
+        dss = self._dss(self._plan.cases[0])
         _repeat(dss, documents[0], lambda _: warm_up, self._plan.dss_signatures_before, fresh=True)
         for case, document in zip(self._plan.cases, documents, strict=True):
-            self._sign(case, document, dss, results)
+            self._sign(case, document, results)
         for case, document in zip(self._plan.cases, documents, strict=True):
             self._judge(case, document, results)
             self._check(case, document, results)
         return results
 
-    def _sign(self, case: Case, document: Path, dss: DssSigner, results: Results) -> None:
+    def _dss(self, case: Case) -> DssSigner | DssXmlSigner:
+        if case.packaging is None:
+            return DssSigner(self._oracle, self._scene)
+        return DssXmlSigner(self._oracle, self._scene, case.packaging)
+
+    def _ours(self, case: Case, operation: str) -> Worker:
+        if case.packaging is None:
+            return Worker(self._scene, _ENGINE, operation)
+        return Worker(self._scene, _XADES_ENGINE, operation, case.packaging)
+
+    def _sign(self, case: Case, document: Path, results: Results) -> None:
         with ExitStack() as stack:
-            peers: dict[str, Peer] = {
-                OURS: stack.enter_context(Worker(self._scene, _ENGINE, "sign")),
-                DSS: dss,
-                PYHANKO: stack.enter_context(Worker(self._scene, "tests.bench.plain_pyhanko")),
-            }
+            peers: dict[str, Peer] = {OURS: stack.enter_context(self._ours(case, "sign")), DSS: self._dss(case)}
+            if case.packaging is None:
+                peers[PYHANKO] = stack.enter_context(Worker(self._scene, "tests.bench.plain_pyhanko"))
             self._say(f"{case.title}: {self._plan.rounds} rounds of {case.signatures} signatures")
             outputs = {name: _signed(case, document, name) for name in peers}
             samples = self._rounds(peers, document, outputs, case.signatures, fresh=True)
@@ -97,23 +106,26 @@ class Run:
 
     def _judge(self, case: Case, document: Path, results: Results) -> None:
         self._say(f"{case.title}: DSS judges the files of the last round")
-        for name in (OURS, DSS, PYHANKO):
+        for name in (OURS, DSS, PYHANKO)[: 3 if case.packaging is None else 2]:
             signed = _signed(case, document, name)
             for index in range(case.signatures):
-                results.complaints += judge(self._oracle, self._scene, signed(index), level=name != PYHANKO)
+                results.complaints += judge(
+                    self._oracle, self._scene, document, signed(index), case.packaging, level=name != PYHANKO
+                )
                 results.judged += 1
 
     def _check(self, case: Case, document: Path, results: Results) -> None:
         signed = _signed(case, document, OURS)
-        validator = DssValidator(self._oracle, self._scene)
+        validator = DssValidator(self._oracle, self._scene, case.packaging)
         if case is self._plan.cases[0]:
             _repeat(validator, document, signed, self._plan.dss_validations_before, fresh=False)
         with ExitStack() as stack:
             peers: dict[Operation, Peer] = {
-                "release check": stack.enter_context(Worker(self._scene, _ENGINE, "release")),
+                "release check": stack.enter_context(self._ours(case, "release")),
                 "validate": validator,
-                "admit": stack.enter_context(Worker(self._scene, _ENGINE, "admit")),
             }
+            if case.packaging is None:
+                peers["admit"] = stack.enter_context(self._ours(case, "admit"))
             self._say(f"{case.title}: {self._plan.rounds} rounds of {case.checks} checks")
             samples = self._rounds(peers, document, dict.fromkeys(peers, signed), case.checks, fresh=False)
             for operation, peer in peers.items():
@@ -155,4 +167,5 @@ def _repeat(peer: Peer, document: Path, signed: Numbered, count: int, *, fresh: 
 
 def _signed(case: Case, document: Path, peer: str) -> Numbered:
     """Return the paths of what a peer makes of a document, as many as it makes in one round."""
-    return lambda index: document.with_name(f"{document.stem}-{peer}-{index % case.signatures}.pdf")
+    suffix = ".pdf" if case.packaging is None else ".xml"
+    return lambda index: document.with_name(f"{document.stem}-{peer}-{index % case.signatures}{suffix}")

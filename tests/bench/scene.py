@@ -11,7 +11,7 @@ from typing import IO, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 from deploy.demo_pki.certificates import TSA_PATH
 from deploy.demo_pki.pki import DemoPki, choose_base_url
 from deploy.demo_pki.server import DemoPkiApp, DemoServer
+from timestamping.algorithms import DigestAlgorithm
 from timestamping.authority.app import TimestampingApp
 from timestamping.authority.authority import Authority
 from timestamping.authority.factory import SoftwareTsuKey
@@ -103,12 +104,21 @@ def scene(directory: Path, key_name: KeyName) -> Iterator[Scene]:
 
 
 def write_documents(directory: Path, generators: Mapping[str, Callable[[], bytes]]) -> dict[str, Path]:
-    """Write the documents that all peers sign; return their paths by name."""
+    """Write the documents that all peers sign; return their paths by file name."""
     paths = {}
     for name, generate in generators.items():
-        paths[name] = directory / f"{name}.pdf"
+        paths[name] = directory / name
         paths[name].write_bytes(generate())
     return paths
+
+
+def signature_value(
+    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey, octets: bytes, algorithm: DigestAlgorithm
+) -> bytes:
+    """Sign octets as a card would: PKCS#1 v1.5, or a DER ECDSA-Sig-Value."""
+    if isinstance(key, rsa.RSAPrivateKey):
+        return key.sign(octets, padding.PKCS1v15(), algorithm.primitive)
+    return key.sign(octets, ec.ECDSA(algorithm.primitive))
 
 
 def serve(directory: Path, stop: IO[str]) -> None:

@@ -16,6 +16,7 @@ _COMPARED_WITH: dict[Operation, Operation] = {
     "validate": "validate",
     "release check": "validate",
 }
+_PEAKS: tuple[Operation, ...] = ("sign", "release check")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +37,23 @@ def targets(plan: Plan, results: Results) -> list[Target]:
     """Compare a run with the targets of its plan."""
     found = []
     for case in plan.cases:
-        ratio = ratio_to_dss(results, results.row(case.title, "sign", OURS))
-        found.append(Target(f"{case.title}: CPU of a signature / DSS", case.most_cpu, ratio))
+        if case.most_cpu is not None:
+            ratio = ratio_to_dss(results, results.row(case.title, "sign", OURS))
+            found.append(Target(f"{case.title}: CPU of a signature / DSS", case.most_cpu, ratio))
     for case in plan.cases:
         ratio = ratio_to_dss(results, results.row(case.title, "release check", OURS))
         found.append(Target(f"{case.title}: CPU of the release check / DSS validating", plan.most_release_cpu, ratio))
     for case in plan.cases:
         if case.most_memory_mb is not None:
-            for operation in ("sign", "release check"):
+            for operation in _PEAKS:
                 peak = results.row(case.title, operation, OURS).peak_bytes / _MB
                 found.append(Target(f"{case.title}: peak memory ({operation}), MB", case.most_memory_mb, peak))
+        if case.flat_beside is not None:
+            for operation in _PEAKS:
+                peak = results.row(case.title, operation, OURS).peak_bytes / _MB
+                beside = results.row(case.flat_beside, operation, OURS).peak_bytes / _MB
+                name = f"{case.title}: peak memory ({operation}) beyond that at {case.flat_beside}, MB"
+                found.append(Target(name, plan.most_growth_mb, peak - beside))
     return found
 
 
@@ -55,9 +63,9 @@ def ratio_to_dss(results: Results, row: Row) -> float:
     return row.cost.cpu_median / compared.cost.cpu_median
 
 
-def show(results: Results, reached: Sequence[Target], console: Console) -> None:
+def show(plan: Plan, results: Results, reached: Sequence[Target], console: Console) -> None:
     """Print the costs, the targets and what EU DSS says about the signed files."""
-    console.print(_costs(results))
+    console.print(_costs(plan, results))
     console.print(_promises(reached))
     if results.complaints:
         console.print(f"[bold red]DSS refuses {len(results.complaints)} of {results.judged} signed files:[/]")
@@ -77,8 +85,8 @@ def as_json(results: Results, reached: Sequence[Target]) -> dict[str, Any]:
     }
 
 
-def _costs(results: Results) -> Table:
-    table = Table(title="PAdES-B-LTA, warm, one at a time; ms of the process, MB = 10^6 octets")
+def _costs(plan: Plan, results: Results) -> Table:
+    table = Table(title=f"{plan.form}-B-LTA, warm, one at a time; ms of the process, MB = 10^6 octets")
     for name in ("file", "operation", "peer"):
         table.add_column(name)
     for name in ("n", "CPU median", "CPU p95", "wall median", "wall p95", "peak MB", "CPU / DSS"):
