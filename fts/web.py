@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,13 +22,14 @@ from fts.http.admission import Admission
 from fts.http.outermost import Outermost
 from fts.http.problem_response import install
 from fts.page.render import Pages
-from fts.services import wired
+from fts.services import Services, wired
 from fts.signings import page_routes
 from fts.signings import routes as signings
 from fts.timestamps import document_routes as document_timestamps
 from fts.timestamps import routes as timestamps
-from fts.timestamps.stamper import stamping
-from fts.tsa.watch import watch
+from fts.timestamps.stamper import Stampers, stamping
+from fts.tsa.trail import into_trail
+from fts.tsa.watch import recording
 from timestamping.clock import Clock
 
 _STATIC: Final = Path(__file__).parent / "page" / "static"
@@ -64,6 +65,12 @@ def application(configuration: Configuration, clock: Clock | None = None) -> Out
     )
 
 
+def _clock_recorded(services: Services, stampers: Stampers) -> AbstractAsyncContextManager[None]:
+    if stampers.own is None:
+        return nullcontext()
+    return recording(stampers.own.clock_changes, into_trail(services.database))
+
+
 def described(configuration: Configuration) -> dict[str, Any]:
     """Return the description of the API (OpenAPI 3.1)."""
     return _description(_routes(configuration, None))
@@ -78,10 +85,9 @@ def _routes(configuration: Configuration, clock: Clock | None) -> FastAPI:
             app.state.stampers = stampers
             app.state.admission = Admission(services)
             tasks = [asyncio.create_task(services.desk.run())]
-            if stampers.own is not None:
-                tasks.append(asyncio.create_task(watch(services.database, stampers.own.clock)))
             await services.bell.listen("web", services.changes.hear)
-            yield
+            async with _clock_recorded(services, stampers):
+                yield
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)

@@ -10,8 +10,9 @@ from math import inf
 from typing import Final
 
 from fts.tsa.configuration import CHRONY, TimeSources, place_of
+from timestamping.authority.clock.changes import ClockChanges
 from timestamping.authority.clock.chrony import ChronySource
-from timestamping.authority.clock.guard import ClockGuard
+from timestamping.authority.clock.guard import ClockGuard, OnChange
 from timestamping.authority.clock.kernel import read_kernel_clock
 from timestamping.authority.clock.limits import ClockLimits
 from timestamping.authority.clock.ports import TimeSource
@@ -24,14 +25,14 @@ _VALID_INTERVALS: Final = 3
 
 
 @asynccontextmanager
-async def watched(settings: TimeSources) -> AsyncIterator[TrustedClock]:
-    """Give the clock, checked once already, and stop watching it at the end."""
+async def watched(settings: TimeSources, changes: ClockChanges) -> AsyncIterator[TrustedClock]:
+    """Give the clock, checked once already, and stop watching it at the end; `changes` hears of its state."""
     if settings.unguarded:
         _LOG.warning("NOTHING WATCHES THE CLOCK of this timestamping authority: for tests and demonstrations only")
         yield _Unguarded()
         return
-    guard = guard_of(settings)
-    await guard.check()
+    guard = guard_of(settings, changes)
+    changes.begin(await guard.check())
     watching = asyncio.create_task(guard.run())
     try:
         yield guard
@@ -41,7 +42,7 @@ async def watched(settings: TimeSources) -> AsyncIterator[TrustedClock]:
             await watching
 
 
-def guard_of(settings: TimeSources) -> ClockGuard:
+def guard_of(settings: TimeSources, on_change: OnChange) -> ClockGuard:
     """Return the guard that an operator described."""
     standard = ClockLimits()
     limits = replace(
@@ -53,7 +54,7 @@ def guard_of(settings: TimeSources) -> ClockGuard:
     )
     sources = [source_of(name, limits) for name in settings.sources]
     kernel = read_kernel_clock if settings.kernel else None
-    return ClockGuard(sources, quorum=settings.quorum, limits=limits, kernel=kernel)
+    return ClockGuard(sources, quorum=settings.quorum, limits=limits, kernel=kernel, on_change=on_change)
 
 
 def source_of(name: str, limits: ClockLimits) -> TimeSource:

@@ -12,8 +12,10 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from fts.errors import RefusalError
 from fts.tsa.clocks import watched
 from fts.tsa.configuration import Timestamping
+from fts.tsa.watch import recording
 from timestamping.algorithms import DigestAlgorithm
 from timestamping.authority.authority import Authority
+from timestamping.authority.clock.changes import ClockChanges
 from timestamping.authority.factory import SoftwareTsuKey, TsuKey
 from timestamping.authority.policies import Accuracy, Policies
 from timestamping.authority.ports import DecisionLog, TimeNotAvailableError, TrustedClock
@@ -36,6 +38,7 @@ class ComposedAuthority:
     unit: TimestampingUnit
     clock: TrustedClock
     wall_clock: Clock
+    clock_changes: ClockChanges
 
     def faults(self) -> list[str]:
         """Return why no token can be issued now, one sentence each; empty where it can."""
@@ -65,9 +68,10 @@ async def composed(settings: Timestamping, around: Around = lambda log: log) -> 
     digest = DigestAlgorithm(settings.unit.digest)
     key = _key(settings, digest)
     log = FileDecisionLog(settings.records)
+    changes = ClockChanges()
     try:
         unit = TimestampingUnit(key, certificate, tuple(issuers), digest=digest)
-        async with watched(settings.clock) as clock:
+        async with watched(settings.clock, changes) as clock, recording(changes, log.append_change):
             authority = Authority(
                 unit,
                 clock,
@@ -80,7 +84,7 @@ async def composed(settings: Timestamping, around: Around = lambda log: log) -> 
                 log=around(log),
             )
             authority.check()
-            yield ComposedAuthority(authority, unit, clock, utc_now)
+            yield ComposedAuthority(authority, unit, clock, utc_now, changes)
     finally:
         log.close()
         if isinstance(key, Pkcs11TsuKey):

@@ -1,50 +1,47 @@
-"""Changes of the state of the mounted authority's clock, as events of the trail (EN 319 421, clause 7.12)."""
+"""Recording each change of the clock's state of an authority (EN 319 421, clause 7.12)."""
 
 import asyncio
 import logging
-import os
-import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Final
 
-from fts.audit.service import Actor, record
-from fts.db.database import Database
-from timestamping.authority.ports import ClockSnapshot, TrustedClock
+from timestamping.authority.clock.changes import ClockChange, ClockChanges
 
 _LOG: Final = logging.getLogger("fts.tsa")
-_INTERVAL_SECONDS: Final = 0.5
+_RETRY_SECONDS: Final = 0.5
+_LAST_SECONDS: Final = 2.0
+"""What waits to be recorded has so long at the end of the process."""
+
+Record = Callable[[ClockChange], Awaitable[None]]
+"""Records one change durably."""
 
 
-async def watch(database: Database, clock: TrustedClock) -> None:
-    """Record each change until cancelled; one that cannot be recorded is tried again."""
-    recorded = None
-    while True:
-        snapshot = clock.snapshot
-        if snapshot.state is not recorded:
-            try:
-                await _note(database, snapshot, recorded)
-                recorded = snapshot.state
-            except Exception:  # noqa: BLE001 - the next round tries again
-                _LOG.exception("the clock's state %s is not recorded; the next round tries again", snapshot.state)
-        await asyncio.sleep(_INTERVAL_SECONDS)
+@asynccontextmanager
+async def recording(changes: ClockChanges, record_change: Record) -> AsyncIterator[None]:
+    """Record each change within the block, in order; one that cannot be recorded is tried again."""
+    queue = changes.listen()
+    task = asyncio.create_task(_record_all(queue, record_change))
+    try:
+        yield
+    finally:
+        changes.forget(queue)
+        try:
+            async with asyncio.timeout(_LAST_SECONDS):
+                await queue.put(None)
+                await task
+        except TimeoutError:
+            task.cancel()
+            _LOG.error("%d changes of the clock's state are not recorded: the process ends", queue.qsize())
 
 
-async def _note(database: Database, snapshot: ClockSnapshot, before: str | None) -> None:
-    async with database.write() as work:
-        await record(
-            work,
-            "clock.state_changed",
-            Actor.system(),
-            node=socket.gethostname(),
-            process=os.getpid(),
-            before=before,
-            state=snapshot.state.value,
-            offset_seconds=_seconds(snapshot.offset_seconds),
-            error_seconds=_seconds(snapshot.error_seconds),
-            sources=list(snapshot.sources),
-            check=snapshot.number,
-            checked_at=snapshot.checked_at.isoformat(),
-        )
-
-
-def _seconds(value: float | None) -> str | None:
-    return None if value is None else f"{value:.6f}"
+async def _record_all(queue: "asyncio.Queue[ClockChange | None]", record_change: Record) -> None:
+    change = await queue.get()
+    while change is not None:
+        try:
+            await record_change(change)
+        except Exception:  # noqa: BLE001 - another try follows
+            _LOG.exception("the clock's state %s is not recorded; it is tried again", change.after.state)
+            await asyncio.sleep(_RETRY_SECONDS)
+        else:
+            change = await queue.get()

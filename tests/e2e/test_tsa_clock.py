@@ -1,6 +1,8 @@
 """`fts tsa` beside time servers that go wrong and right again (FTS-TS-5; T-11)."""
 
 import secrets
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -9,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from fts.tsa.material import demo_unit as make_unit
-from tests.support.authority import RunningAuthority
+from tests.support.authority import REPOSITORY, RunningAuthority
 from tests.support.sntp_server import SntpServer
 from timestamping.algorithms import DigestAlgorithm
-from timestamping.authority.records import read_records
+from timestamping.authority.records import read_everything, read_records
 from timestamping.clock import utc_now
 from timestamping.ports import TimestampRejectedError
 from timestamping.request import build_request, parse_request
@@ -76,6 +78,16 @@ def test_no_token_from_a_clock_that_deviates(servers: list[SntpServer], tmp_path
     records = list(read_records(tmp_path / "records"))
     assert {record["fail_info"] for record in records} == {None, "timeNotAvailable"}
     assert all((record["serial_number"] is None) == (record["fail_info"] is not None) for record in records)
+    changes = [record for record in read_everything(tmp_path / "records") if "kind" in record]
+    assert (changes[0]["before"], changes[0]["state"]) == (None, "good")
+    assert changes[-1]["state"] == "good"
+    states = [change["state"] for change in changes]
+    assert "deviating" in states
+    # each names the one before it: none is missing
+    assert [change["before"] for change in changes[1:]] == states[:-1]
+    command = [sys.executable, "-m", "fts.cli", "timestamp", "records", str(tmp_path / "records")]
+    told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, cwd=REPOSITORY)
+    assert told.stdout.count("Z: the clock is deviating (before: good), -2.0") == states.count("deviating")
     log = (tmp_path / "log").read_text()
     assert "the clock is deviating (before: good)" in log
     assert "the clock is good (before: " in log

@@ -22,6 +22,7 @@ from json.encoder import encode_basestring_ascii as quoted
 from pathlib import Path
 from typing import Any
 
+from timestamping.authority.clock.changes import ClockChange, encode_change
 from timestamping.authority.ports import ClockSnapshot, Decision, RecordFailedError
 from timestamping.clock import Clock, utc_now
 
@@ -86,7 +87,17 @@ class FileDecisionLog:
 
     async def append(self, decisions: Sequence[Decision]) -> None:
         """Record decisions; return when they are durable (see `DecisionLog`)."""
-        bodies = [encode(decision) for decision in decisions]
+        await self._appended([encode(decision) for decision in decisions])
+
+    async def append_change(self, change: ClockChange) -> None:
+        """Record a change of the clock's state, in the same chain; return when it is durable.
+
+        Raises:
+            RecordFailedError: it is not recorded.
+        """
+        await self._appended([encode_change(change)])
+
+    async def _appended(self, bodies: list[str]) -> None:
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
         if not self._pending:
@@ -210,7 +221,14 @@ def encode(decision: Decision) -> str:
 
 
 def read_records(directory: Path) -> Iterator[dict[str, Any]]:
+    """Go through the decisions in all files of a directory (see `read_everything`)."""
+    return (record for record in read_everything(directory) if "kind" not in record)
+
+
+def read_everything(directory: Path) -> Iterator[dict[str, Any]]:
     """Go through all files of a directory and check each one's chain; heads are left out.
+
+    A change of the clock's state has a member `kind`, a decision has none.
 
     A record that a killed process left unfinished is not a record: it is passed over with a sentence in the log.
 

@@ -18,9 +18,10 @@ from fts.audit.models import event as event_table
 from fts.tsa.material import demo_unit
 from tests.support.embedded import Embedded, code, embedded
 from timestamping.algorithms import DigestAlgorithm
+from timestamping.authority.clock.changes import ClockChanges
 from timestamping.authority.decision import FailInfo, rejection
 from timestamping.authority.ports import ClockSnapshot, ClockState, TimeNotAvailableError
-from timestamping.authority.records import read_records
+from timestamping.authority.records import read_everything, read_records
 from timestamping.clock import utc_now
 from timestamping.request import build_request, parse_request
 from timestamping.token import parse_reply, parse_token
@@ -270,6 +271,12 @@ class HandClock:
 
     def __init__(self) -> None:
         self.state = ClockState.GOOD
+        self.changes = ClockChanges()
+
+    def become(self, state: ClockState) -> None:
+        """Take another state, as a guard does."""
+        before, self.state = self.snapshot, state
+        self.changes(before, self.snapshot)
 
     @property
     def snapshot(self) -> ClockSnapshot:
@@ -281,16 +288,23 @@ class HandClock:
         return utc_now()
 
 
-def test_a_clock_that_deviates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No token, by either way; the node is not ready; the trail says when it began and when it was over."""
+def set_by_hand(monkeypatch: pytest.MonkeyPatch) -> HandClock:
+    """Give every authority that is made a clock whose state a test sets."""
     clock = HandClock()
 
     @asynccontextmanager
-    async def by_hand(_settings: object) -> AsyncIterator[HandClock]:
+    async def by_hand(_settings: object, changes: ClockChanges) -> AsyncIterator[HandClock]:
+        clock.changes = changes
+        changes.begin(clock.snapshot)
         yield clock
 
     monkeypatch.setattr("fts.tsa.composition.watched", by_hand)
-    monkeypatch.setattr("fts.tsa.watch._INTERVAL_SECONDS", 0.01)
+    return clock
+
+
+def test_a_clock_that_deviates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No token, by either way; the node is not ready; the trail says when it began and when it was over."""
+    clock = set_by_hand(monkeypatch)
 
     async def changed(gateway: Embedded, number: int) -> list[Any]:
         for _ in range(500):
@@ -303,7 +317,7 @@ def test_a_clock_that_deviates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         http = gateway.http(await gateway.register("town"))
         assert (await http.get("/health/ready")).status_code == 200
         await changed(gateway, 1)
-        clock.state = ClockState.DEVIATING
+        clock.become(ClockState.DEVIATING)
         ready = await http.get("/health/ready")
         assert (ready.status_code, code(ready)) == (503, "NOT_READY")
         assert "deviating" in ready.text
@@ -314,12 +328,38 @@ def test_a_clock_that_deviates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         text = "the authority's time source is not available"
         assert reply.content == rejection(FailInfo.TIME_NOT_AVAILABLE, text)
         await changed(gateway, 2)
-        clock.state = ClockState.GOOD
+        clock.become(ClockState.GOOD)
         assert (await http.get("/health/ready")).status_code == 200
         assert (await http.post("/v1/timestamps", json=order())).status_code == 201
         found = await changed(gateway, 3)
         assert [one.data["state"] for one in found] == ["good", "deviating", "good"]
         assert found[1].data["offset_seconds"] == "2.000000"
+
+    run(tmp_path, case)
+    kept = [(one["before"], one["state"]) for one in read_everything(tmp_path / "records") if "kind" in one]
+    assert kept == [(None, "good"), ("good", "deviating"), ("deviating", "good")]
+
+
+def test_a_clock_that_was_wrong_for_a_moment_is_in_the_trail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """FTS-TS-5: two changes within one turn of the loop are two events, also while the process is ending."""
+    clock = set_by_hand(monkeypatch)
+
+    async def case(gateway: Embedded) -> None:
+        for _ in range(500):
+            if await events(gateway, "clock.state_changed"):
+                break
+            await asyncio.sleep(0.01)
+        clock.become(ClockState.STEPPED)
+        clock.become(ClockState.GOOD)
+        for _ in range(500):
+            if len(found := await events(gateway, "clock.state_changed")) == 3:
+                break
+            await asyncio.sleep(0.01)
+        assert [(one.data["before"], one.data["state"]) for one in found] == [
+            (None, "good"),
+            ("good", "stepped"),
+            ("stepped", "good"),
+        ]
 
     run(tmp_path, case)
 
