@@ -40,7 +40,7 @@ def sign_container(
     line: Line,
     files: Files,
     container: Container = Container.ASIC_E,
-    signer: Entity | str = "p256",
+    signer: Entity | str = "p384",
     profile: Profile = Profile(Level.LTA),
     *,
     clock: Clock = utc_now,

@@ -1,0 +1,115 @@
+"""Tampering with signed containers: a file of TOML says what is done and what our verification must say (Z1 to Z4).
+
+`material` is `b`, `lta` (ASiC-E) or `simple` (ASiC-S at LTA). [[replace]], [[remove]], [[rename]], [[add]] and
+[[steal]] (an entry of another container) work on the entries, in this order; `codes` are all problems that are found.
+"""
+
+import io
+import random
+import tomllib
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from signing.asic.ports import Container
+from signing.asic.reading import opened
+from signing.pades.report import DocumentReport
+from signing.ports import DocumentError, Level, Profile
+from tests.support.asic import extend_container, sign_container, verify_container
+from tests.support.line import Line
+
+CASES = sorted(Path(__file__).parent.glob("tampered/*.toml"))
+FILES = {"order.txt": b"pay 100", "letter.bin": bytes(range(256))}
+FLIPS = 300
+SEED = 20260719
+
+Materials = Mapping[str, bytes]
+
+
+@pytest.fixture(scope="module")
+def materials(line: Line) -> Materials:
+    """Signed containers; `other` is one to steal from."""
+    return {
+        "b": sign_container(line, FILES, profile=Profile(Level.B)).data,
+        "lta": sign_container(line, FILES).data,
+        "simple": sign_container(line, {"order.txt": b"pay 100"}, Container.ASIC_S).data,
+        "other": sign_container(line, {"other.txt": b"another"}, signer="rsa3072").data,
+    }
+
+
+def codes(report: DocumentReport) -> set[str]:
+    """The codes of all problems, wherever they stand."""
+    found = list(report.problems)
+    for signature in report.signatures:
+        found += [*signature.problems, *(p for t in signature.timestamps for p in t.problems)]
+    for stamp in report.archive_timestamps:
+        found += stamp.problems
+    return {finding.code for finding in found}
+
+
+def test_materials_are_valid(materials: Materials, line: Line) -> None:
+    for name, data in materials.items():
+        report = verify_container(line, data)
+        assert (name, report.valid, codes(report)) == (name, True, set())
+
+
+@pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
+def test_tampering_is_named(path: Path, materials: Materials, line: Line) -> None:
+    case = tomllib.loads(path.read_text("utf-8"))
+    changed = edited(materials[case["material"]], case, materials["other"])
+    report = verify_container(line, changed)
+    assert codes(report) == set(case["codes"])
+    assert report.valid == (not case["codes"])
+
+
+def test_a_signature_over_one_file_of_two_is_not_extended(materials: Materials, line: Line) -> None:
+    added = edited(materials["b"], {"add": [{"name": "extra.txt", "content": "x"}]}, b"")
+    with pytest.raises(DocumentError, match=r"extra\.txt"):
+        extend_container(line, added)
+
+
+def test_whatever_octet_changes_the_files_are_the_signed_ones_or_the_report_says_so(
+    materials: Materials, line: Line
+) -> None:
+    choose = random.Random(SEED)  # noqa: S311  repeatable
+    data = materials["lta"]
+    valid = 0
+    for place in choose.sample(range(len(data)), FLIPS):
+        changed = bytearray(data)
+        changed[place] ^= 1 << choose.randrange(8)
+        report = verify_container(line, bytes(changed))
+        if report.valid:
+            valid += 1
+            held = opened(io.BytesIO(bytes(changed)))
+            assert {each.name: each.stream.read() for each in held.files} == FILES
+    assert valid < FLIPS // 10
+
+
+def edited(data: bytes, case: Mapping[str, Any], other: bytes) -> bytes:
+    """A container with changed entries, written anew."""
+    entries = _entries(data)
+    for edit in case.get("replace", []):
+        content, old = entries[edit["name"]], edit["old"].encode()
+        assert old in content, edit
+        entries[edit["name"]] = content.replace(old, edit["new"].encode(), 1)
+    for edit in case.get("remove", []):
+        del entries[edit["name"]]
+    for edit in case.get("rename", []):
+        entries = {edit["to"] if name == edit["name"] else name: content for name, content in entries.items()}
+    for edit in case.get("add", []):
+        entries[edit["name"]] = edit["content"].encode()
+    for edit in case.get("steal", []):
+        entries[edit.get("as", edit["name"])] = _entries(other)[edit["name"]]
+    output = io.BytesIO()
+    with zipfile.ZipFile(output, "w") as archive:
+        for name, content in entries.items():
+            archive.writestr(zipfile.ZipInfo(name), content)
+    return output.getvalue()
+
+
+def _entries(data: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
