@@ -19,13 +19,13 @@ _SIMPLE: Final = f"{META_INF}signatures.xml"
 
 
 def read_signatures(file: DataObject) -> XmlDocument:
-    """Read a file of signatures.
+    """Read a file of signatures of an opened container, which has bounded its size.
 
     Raises:
         DocumentError: it is no such file.
     """
     file.stream.seek(0)
-    document = XmlDocument(parse(file.stream.read(LIMITS.xml_bytes + 1)))
+    document = XmlDocument(parse(file.stream.read()))
     if document.root.tag != ASIC_SIGNATURES:
         raise XmlDamagedError(f"the root of {file.name} is not XAdESSignatures")
     return document
