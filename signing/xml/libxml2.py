@@ -42,6 +42,7 @@ _NAME: Final = "libxml2.so.2"
 _OPTIONS: Final = 1 << 5 | 1 << 6 | 1 << 11 | 1 << 14 | 1 << 19
 
 ELEMENT: Final = 1
+_EXCLUSIVE: Final = 1
 _COUNTED: Final = frozenset({ELEMENT, 7, 8})
 """Elements, processing instructions and comments: what lxml counts as children."""
 
@@ -94,6 +95,7 @@ class Document:
         if document == self._ffi.NULL:
             raise Libxml2Error("libxml2 cannot read the document")
         self._document = self._ffi.gc(document, self._library.xmlFreeDoc, size=len(data))
+        self._checked: set[Node] = set()
 
     def root(self) -> Node:
         """Return the root element."""
@@ -139,6 +141,10 @@ class Document:
                 self._take_out(node, undo)
             if apex is None:
                 return self._execute(self._ffi.NULL, mode, prefixes, with_comments)
+            if mode == _EXCLUSIVE:
+                self._check_above(apex)
+                self._make_root(apex, undo)
+                return self._execute(self._ffi.NULL, mode, prefixes, with_comments)
             above = self._leave_only(apex, undo)
             return self._execute(self._visible(apex, above), mode, prefixes, with_comments)
         finally:
@@ -161,25 +167,42 @@ class Document:
         finally:
             self._library.xmlOutputBufferClose(buffer)
 
-    def _visible(self, apex: Node, above: set[int]) -> Any:
-        own = self._address(apex)
-        address = self._address
-
+    def _visible(self, apex: Node, above: set[Node]) -> Any:
         def is_visible(_data: Any, node: Node, parent: Node) -> int:
-            return int(address(node) == own or address(parent) not in above)
+            return int(node == apex or parent not in above)
 
         return self._ffi.callback("xmlC14NIsVisibleCallback", is_visible, error=-1)
 
-    def _leave_only(self, apex: Node, undo: list[Callable[[], None]]) -> set[int]:
-        """Cut everything off the tree but an element and its ancestors; return the ancestors' addresses."""
-        above = {self._address(self._document)}
+    def _check_above(self, apex: Node) -> None:
+        """Refuse an element below one that has no canonical form, for instance a relative namespace."""
+        parent = apex.parent
+        if parent == self._document or parent in self._checked:
+            return
+        undo: list[Callable[[], None]] = []
+        try:
+            self._leave_only(parent, undo)
+            _set(parent, undo, children=self._ffi.NULL, last=self._ffi.NULL)
+            self._execute(self._ffi.NULL, _EXCLUSIVE, [], False)
+        finally:
+            for step in reversed(undo):
+                step()
+        self._checked.add(parent)
+
+    def _make_root(self, apex: Node, undo: list[Callable[[], None]]) -> None:
+        """Let the tree begin with an element, which still finds the namespaces above it, but inherits no attributes."""
+        _set(self._document, undo, children=apex, last=apex)
+        _set(apex, undo, next=self._ffi.NULL, prev=self._ffi.NULL)
+
+    def _leave_only(self, apex: Node, undo: list[Callable[[], None]]) -> set[Node]:
+        """Cut everything off the tree but an element and its ancestors; return the ancestors and the document."""
+        above = {self._document}
         node = apex
         while True:
-            is_root = self._address(node.parent) == self._address(self._document)
+            is_root = node.parent == self._document
             parent = self._document if is_root else node.parent
             _set(parent, undo, children=node, last=node)
             _set(node, undo, next=self._ffi.NULL, prev=self._ffi.NULL)
-            above.add(self._address(parent))
+            above.add(parent)
             if is_root:
                 return above
             node = parent
@@ -194,9 +217,6 @@ class Document:
             _set(parent, undo, last=before)
         else:
             _set(behind, undo, prev=before)
-
-    def _address(self, pointer: Any) -> int:
-        return int(self._ffi.cast("uintptr_t", pointer))
 
 
 def _set(node: Node, undo: list[Callable[[], None]], **values: Any) -> None:

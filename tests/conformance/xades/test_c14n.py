@@ -116,3 +116,12 @@ def test_a_relative_namespace_has_no_canonical_form() -> None:
     read = XmlDocument.read(b'<a xmlns="relative/name"/>')
     with pytest.raises(CanonicalizationError):
         read.canonical(None, Canonicalization.C14N_10)
+
+
+@pytest.mark.parametrize("method", Canonicalization)
+def test_nor_has_an_element_below_one(method: Canonicalization) -> None:
+    read = XmlDocument.read(b'<a xmlns:n="relative/name"><b><c/></b><k/></a>')
+    for element in (read.root, read.root[0], read.root[0][0], read.root[1], read.root[1]):
+        with pytest.raises(CanonicalizationError):
+            read.canonical(element, method)
+    assert XmlDocument.read(b"<a><b/></a>").canonical(None, method) == b"<a><b></b></a>"
