@@ -74,6 +74,7 @@ class NetworkAdmission:
 
     def __init__(self, door: Door, capacities: Capacities) -> None:
         self._open = door.open
+        self._monitors: Networks = door.monitors
         self._capacities = capacities
         self._networks = [
             (network, index, client.id) for index, client in enumerate(door.clients) for network in client.networks
@@ -100,6 +101,16 @@ class NetworkAdmission:
             raise Refused(429, (retry,), "more than the agreed capacity; try again after the time in Retry-After\n")
         return Caller(client_id=client_id, address=address)
 
+    def owner(self, address: str | None) -> str | None:
+        """Say to whom a connection from an address belongs; None is a stranger."""
+        found = self._client_of(address)
+        if found is not None:
+            return found[1]
+        parsed = None if address is None else parsed_address(address)
+        if parsed is not None and any(parsed in network for network in self._monitors):
+            return _MONITORS
+        return address if self._open else None
+
     def _client_of(self, address: str | None) -> tuple[int, str] | None:
         if address is None or not self._networks:
             return None
@@ -118,6 +129,7 @@ class NetworkAdmission:
 
 
 _MOST_ADDRESSES: Final = 10_000
+_MONITORS: Final = "monitors"
 
 
 def parsed_address(text: str) -> Address | None:

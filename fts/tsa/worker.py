@@ -15,6 +15,7 @@ from fts.errors import RefusalError
 from fts.tsa.app import AuthorityApp
 from fts.tsa.composition import composed
 from fts.tsa.configuration import AuthorityFile
+from fts.tsa.connections import Connections, Sweep, protocol_of, with_descriptors
 from fts.tsa.door import Capacities, NetworkAdmission
 from fts.tsa.supervisor import FAILED
 from fts.tsa.tally import CountedLog, Tally
@@ -54,7 +55,7 @@ class Worker:
             admission = NetworkAdmission(settings.door, self._capacities)
             door = TimestampingApp(authority.authority, admission, answered=row.answered)
             app = AuthorityApp(door, authority, self._tally, settings.door.monitors)
-            server = _Server(_config(app), ready)
+            server = _Server(_config(app, Connections(admission.owner, with_descriptors())), ready)
             asyncio.get_running_loop().add_reader(lifeline, _orphaned, server, lifeline)
             gc.collect()
             gc.freeze()
@@ -65,6 +66,13 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
         super().__init__(config)
         self._ready = ready
+        self._sweep = Sweep()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Run ten times a second."""
+        if counter % 10 == 0:
+            self._sweep(self.server_state.connections)
+        return await super().on_tick(counter)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -72,10 +80,10 @@ class _Server(uvicorn.Server):
             self._ready()
 
 
-def _config(app: AuthorityApp) -> uvicorn.Config:
+def _config(app: AuthorityApp, bounds: Connections) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http="httptools",
+        http=protocol_of(bounds),
         ws="none",
         lifespan="on",
         access_log=False,

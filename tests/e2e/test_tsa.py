@@ -1,11 +1,14 @@
 """`fts tsa` as a program: FTS-TS-1, FTS-TS-4; cases T-1 and A-8 at the door of an authority that stands alone."""
 
+import contextlib
 import hashlib
 import json
 import os
 import re
 import secrets
+import select
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -225,6 +228,41 @@ def test_networks_and_capacity_at_the_door(authority: RunningAuthority, tmp_path
 def from_address(address: str, running: RunningAuthority) -> httpx.Response:
     with httpx.Client(transport=httpx.HTTPTransport(local_address=address)) as client:
         return running.post(query(), client)
+
+
+def served_at(address: str, running: RunningAuthority) -> bool:
+    try:
+        return from_address(address, running).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def test_slow_bodies_of_one_caller_keep_nobody_out(tmp_path: Path) -> None:
+    """FTS-TS-4: more connections than a worker gives one address, each with a query that never comes to its end."""
+    head = b"POST /tsa HTTP/1.1\r\nhost: a\r\ncontent-type: application/timestamp-query\r\ncontent-length: 60\r\n\r\n0"
+    with (
+        RunningAuthority("--demo", "--directory", tmp_path / "demo", log=tmp_path / "log") as running,
+        contextlib.ExitStack() as held,
+    ):
+        port = httpx.URL(running.url).port
+        assert port is not None
+        slow = []
+        for _ in range(300):
+            one = held.enter_context(socket.create_connection(("127.0.0.1", port), 5, ("127.0.0.2", 0)))
+            with contextlib.suppress(OSError):
+                one.sendall(head)
+            slow.append(one)
+        started = time.monotonic()
+        assert from_address("127.0.0.3", running).status_code == 200
+        assert time.monotonic() - started < 2
+        told = [one for one in slow if select.select([one], [], [], 0)[0]]
+        assert len(told) == 300 - 256
+        # a query has 10 s; then their places are free again
+        deadline = time.monotonic() + 20
+        while not served_at("127.0.0.2", running):
+            assert time.monotonic() < deadline
+            time.sleep(0.5)
+    assert "connections of 127.0.0.2 are sent away with 429" in (tmp_path / "log").read_text()
 
 
 def refusal(*arguments: str | Path, **environment: str) -> tuple[int, str]:
