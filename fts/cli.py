@@ -27,6 +27,7 @@ from fts.trust_files import load_trust_files
 from fts.tsa.commands import tsa_command
 from fts.verify_json import Json
 from fts.verify_view import show, utc
+from signing.asic.ports import Container
 from signing.eid.pkcs11 import Pkcs11Card
 from signing.ports import Level, Profile
 from signing.xades.ports import Packaging
@@ -43,7 +44,7 @@ application = typer.Typer(
 
 
 class ProfileName(StrEnum):
-    """Baseline profiles of ETSI EN 319 142-1 (PDF) and EN 319 132-1 (XML, and any file)."""
+    """Baseline profiles of ETSI EN 319 142-1 (PDF), EN 319 132-1 (XML, and any file) and EN 319 162-1 (any files)."""
 
     PADES_B = "PADES_B"
     PADES_T = "PADES_T"
@@ -53,11 +54,24 @@ class ProfileName(StrEnum):
     XADES_T = "XADES_T"
     XADES_LT = "XADES_LT"
     XADES_LTA = "XADES_LTA"
+    ASIC_E_XADES_B = "ASIC_E_XADES_B"
+    ASIC_E_XADES_T = "ASIC_E_XADES_T"
+    ASIC_E_XADES_LT = "ASIC_E_XADES_LT"
+    ASIC_E_XADES_LTA = "ASIC_E_XADES_LTA"
+    ASIC_S_XADES_B = "ASIC_S_XADES_B"
+    ASIC_S_XADES_T = "ASIC_S_XADES_T"
+    ASIC_S_XADES_LT = "ASIC_S_XADES_LT"
+    ASIC_S_XADES_LTA = "ASIC_S_XADES_LTA"
 
     @property
     def level(self) -> Level:
         """The level that the profile reaches."""
-        return Level(self.value.partition("_")[2])
+        return Level(self.value.rpartition("_")[2])
+
+    @property
+    def container(self) -> Container | None:
+        """The container that is made, None for other profiles."""
+        return next((each for each in Container if self.value.startswith(each.name)), None)
 
     @property
     def is_xades(self) -> bool:
@@ -88,8 +102,14 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a ta
 
 @application.command("sign")
 def sign_command(
-    document: Annotated[Path, typer.Argument(metavar="IN", help="The document; it is never changed.")],
-    destination: Annotated[Path, typer.Argument(metavar="OUT", help="Where the signed document goes.")],
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="IN... OUT",
+            help="The document, which is never changed, and where the signed one goes. With ASIC_E: any files, or a "
+            "container that gets another signature.",
+        ),
+    ],
     module: Module,
     trust: Trust,
     profile: Annotated[ProfileName, typer.Option(help="What is made.")] = ProfileName.PADES_LTA,
@@ -122,10 +142,11 @@ def sign_command(
         bool, typer.Option("--pin-stdin", help="Read the PIN from the first line of standard input, without asking.")
     ] = False,
 ) -> None:
-    """Sign a PDF with a card, or XML or any file with a profile of XAdES.
+    """Sign a PDF with a card, XML or any file with a profile of XAdES, or any files in a container with ASIC.
 
     The PIN is asked on the terminal, for each signature anew.
     """
+    document, beside, destination = refused_as(WRONG_USE, partial(_places, paths, profile))
     if profile.level is not Level.B and tsa is None:
         fail(
             RefusalError("TSA_MISSING", f"{profile} needs a timestamping authority", "Give its URL: --tsa."), WRONG_USE
@@ -146,6 +167,8 @@ def sign_command(
         replace=force,
         allow_rewrite=not no_repair,
         packaging=Packaging(packaging.value) if profile.is_xades else None,
+        container=profile.container,
+        beside=beside,
     )
 
     def work() -> Signed:
@@ -158,13 +181,14 @@ def sign_command(
     except commands.ChoiceNeededError as error:
         show_choices(Console(stderr=True, highlight=False), error.choices)
         fail(RefusalError("CERTIFICATE_CHOICE", str(error), "Name one of these with --certificate."), WRONG_USE)
-    _show_signed(signed, "XAdES" if profile.is_xades else "PAdES")
+    _show_signed(signed, "PAdES" if profile.container is None and not profile.is_xades else "XAdES")
 
 
 @application.command("verify")
 def verify_command(
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE...", help="Signed PDF or XML documents, or signature files.")
+        list[Path],
+        typer.Argument(metavar="FILE...", help="Signed PDF or XML documents, signature files, or ASiC containers."),
     ],
     trust: Trust,
     as_json: AsJson = False,
@@ -198,6 +222,18 @@ def certificates_command(module: Module, token: Token = None, as_json: AsJson = 
 def main() -> None:
     """Run the command line."""
     application()
+
+
+def _places(paths: list[Path], profile: ProfileName) -> tuple[Path, tuple[Path, ...], Path]:
+    """Return the document, further files, and where the result goes."""
+    if len(paths) < 2:
+        raise RefusalError("OUTPUT_MISSING", "there is no OUT", "Give the document and where the signed one goes.")
+    document, *beside, destination = paths
+    if beside and profile.container is not Container.ASIC_E:
+        raise RefusalError(
+            "TOO_MANY_DOCUMENTS", f"{profile} takes one document", "Sign one at a time, or use ASIC_E_XADES_LTA."
+        )
+    return document, tuple(beside), destination
 
 
 def _check_url(url: str) -> None:

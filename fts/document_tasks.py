@@ -17,11 +17,13 @@ from cryptography import x509
 
 from fts import document_stamps, document_steps
 from fts.composition import Composition
+from fts.container_tasks import PendingContainer, finish_container, prepare_container, verify_container
 from fts.errors import RefusalError, file_refusal
 from fts.frames import Message
 from fts.settings import DocumentLimits, Settings
 from fts.verify_json import document_json
 from fts.xml_tasks import PendingXml, finish_xml, is_xml, prepare_xml, verify_xml
+from signing.asic.reading import is_zip
 from signing.pades.admit import Admission, Repair, admit
 from signing.pades.finish import finish
 from signing.pades.prepare import prepare
@@ -65,7 +67,7 @@ class DocumentTasks:
     def __init__(self, composition: Composition, announce: Announce) -> None:
         self._composition = composition
         self._announce = announce
-        self._pending: _Pending | PendingXml | None = None
+        self._pending: _Pending | PendingXml | PendingContainer | None = None
 
     async def handle(self, message: Message) -> Message:
         """Answer a request: `prepare`, `finish` or `verify`, or one of `fts.document_steps`.
@@ -116,6 +118,15 @@ class DocumentTasks:
         with ExitStack() as files:
             document = files.enter_context(open_document(message["document"]))
             self._announce("inspect")
+            if message.get("container") is not None:
+                self._announce("prepare")
+                paths = [Path(message["document"]), *map(Path, message["beside"])]
+                opened = [document, *(files.enter_context(open_document(str(path))) for path in paths[1:])]
+                documents = [(path.name, stream) for path, stream in zip(paths, opened, strict=True)]
+                contained = await prepare_container(composition, documents, message, profile)
+                contained.files = files.pop_all()
+                self._pending = contained
+                return {"digest": contained.prepared.digest.hex(), "repair": None}
             if message["packaging"] is not None:
                 self._announce("prepare")
                 pending = await prepare_xml(composition, document, message, profile)
@@ -135,12 +146,15 @@ class DocumentTasks:
             self._pending = _Pending(files.pop_all(), admission, prepared)
         return {"digest": prepared.digest.hex(), "repair": _repair_json(admission.repaired)}
 
-    async def _finish(self, message: Message, pending: _Pending | PendingXml) -> Message:
+    async def _finish(self, message: Message, pending: _Pending | PendingXml | PendingContainer) -> Message:
         composition = self._composition
         composition.announce_to(self._announce)
         if isinstance(pending, PendingXml):
             with _opened_output(message["output"]) as output:
                 return await finish_xml(composition, pending, bytes.fromhex(message["signature"]), output)
+        if isinstance(pending, PendingContainer):
+            with _opened_output(message["output"]) as output:
+                return await finish_container(composition, pending, bytes.fromhex(message["signature"]), output)
         prepared = pending.prepared
         document, level = pending.admission.stream, prepared.profile.level
         with _opened_output(message["output"]) as output:
@@ -170,6 +184,8 @@ class DocumentTasks:
     def _verify(self, message: Message) -> Message:
         composition = self._composition
         with open_document(message["document"]) as document:
+            if is_zip(document):
+                return document_json(verify_container(composition, document))
             if is_xml(document):
                 return document_json(verify_xml(composition, document, Path(message["document"])))
             return document_json(verify(document, composition.anchors, clock=composition.clock))
@@ -199,7 +215,7 @@ def _opened_output(path: str) -> BinaryIO:
     return Path(path).open("r+b")
 
 
-def _close(pending: _Pending | PendingXml | None) -> None:
+def _close(pending: _Pending | PendingXml | PendingContainer | None) -> None:
     if pending is not None:
         pending.files.close()
 

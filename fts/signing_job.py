@@ -11,6 +11,7 @@ from pathlib import Path
 from fts.card import CardSigner
 from fts.errors import RefusalError, file_refusal
 from fts.process_pool import DocumentProcess
+from signing.asic.ports import Container
 from signing.ports import Level, Profile
 from signing.xades.ports import Packaging
 
@@ -41,6 +42,10 @@ class SigningOrder:
     """Whether a damaged document may be rewritten first."""
     packaging: Packaging | None = None
     """Packaging of a XAdES signature; None for PAdES."""
+    container: Container | None = None
+    """The container into which the files go with their signature; a container as `document` gets another one."""
+    beside: tuple[Path, ...] = ()
+    """Further files for the container."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +92,8 @@ async def sign_file(
             "archive_digest": profile.archive_digest,
             "rsa_pss": profile.rsa_pss,
             "packaging": order.packaging,
+            "container": order.container,
+            "beside": [str(path) for path in order.beside],
         },
         announce,
     )
@@ -115,8 +122,11 @@ def check_destination(order: SigningOrder) -> None:
     """
     path = order.destination
     try:
-        if path.exists() and order.document.exists() and path.samefile(order.document):
-            raise RefusalError("OUTPUT_EXISTS", f"{path} is the document itself", "Choose another path for the result.")
+        for document in (order.document, *order.beside):
+            if path.exists() and document.exists() and path.samefile(document):
+                raise RefusalError(
+                    "OUTPUT_EXISTS", f"{path} is the document itself", "Choose another path for the result."
+                )
         if path.is_dir():
             raise RefusalError("OUTPUT_UNWRITABLE", f"{path} is a directory", "Give the path of a file for the result.")
         if not order.replace and os.path.lexists(path):
