@@ -1,9 +1,12 @@
-"""`python -m deploy.demo_sign FILE...`: sign PDF files with the demo's PKI and card at level LTA, without a question.
+"""`python -m deploy.demo_sign FILE...`: sign any files with the demo's PKI and card at level LTA, without a question.
 
-The result of NAME.pdf is NAME-signed.pdf in the output directory (var/signed), beside root.pem, the trust anchor. A
-result of an earlier call is replaced; two results of one call never share a name (NAME-2-signed.pdf). A file that
-cannot be signed stops no other. Exit status: 0 every file came out at LTA and verified, 1 not all did, 2 wrong use,
-130 interrupted.
+NAME.pdf gets a PAdES signature and becomes NAME-signed.pdf. NAME.xml gets an enveloped XAdES signature and becomes
+NAME-signed.xml. Any other file goes into a container with its XAdES signature, NAME.asice; a container that is given
+gets another signature, NAME-signed.asice. Content decides where the name does not: what begins with %PDF- is PDF, what
+begins with an XML declaration is XML. Results are in the output directory (var/signed), beside root.pem, the trust
+anchor. A result of an earlier call is replaced; two results of one call never share a name (NAME-2-signed.pdf). A file
+that cannot be signed stops no other. Exit status: 0 every file came out at LTA and verified, 1 not all did, 2 wrong
+use, 130 interrupted.
 """
 
 import argparse
@@ -12,15 +15,16 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from deploy.demo_forms import Form, Names, form_of
 from deploy.demo_stack import SIGNER, TOKEN_LABEL, DemoStack, DemoStackError, demo_stack
 from deploy.demo_token import DemoTokenError
 from fts.card import CardSigner, candidates
 from fts.commands import run
-from fts.errors import CODED_ERRORS, refusal_of
+from fts.errors import CODED_ERRORS, RefusalError, refusal_of
 from fts.process_pool import DocumentProcesses
 from fts.settings import Settings
 from fts.signing_job import Signed, SigningOrder, sign_file
@@ -34,8 +38,6 @@ DEMO: Final = REPOSITORY / "var" / "demo"
 SIGNED: Final = REPOSITORY / "var" / "signed"
 
 _PROCESSES: Final = max(2, min(4, os.cpu_count() or 2))
-_NAME_BYTES: Final = 200
-_SUFFIX: Final = ".pdf"
 
 
 @dataclass(slots=True)
@@ -53,25 +55,6 @@ class Tally:
         return self.signed + self.refused
 
 
-@dataclass(slots=True)
-class Names:
-    """The names of one call's results."""
-
-    directory: Path
-    _taken: set[str] = field(default_factory=set)
-
-    def result_of(self, file: Path) -> tuple[Path, bool]:
-        """Return where the result of `file` goes, and whether its natural name was taken."""
-        name = os.fsencode(file.name[: -len(_SUFFIX)] if file.name.lower().endswith(_SUFFIX) else file.name)
-        stem = os.fsdecode(name) if len(name) <= _NAME_BYTES else name[:_NAME_BYTES].decode(errors="ignore")
-        candidate, number = f"{stem}-signed.pdf", 1
-        while candidate in self._taken:
-            number += 1
-            candidate = f"{stem}-{number}-signed.pdf"
-        self._taken.add(candidate)
-        return self.directory / candidate, number > 1
-
-
 @dataclass(frozen=True, slots=True)
 class Batch:
     """One call: what is signed, where the results go, and who hears of it."""
@@ -81,10 +64,10 @@ class Batch:
     tally: Tally
     report: Callable[[str], None]
 
-    def signed(self, file: Path, result: Signed, *, renamed: bool) -> None:
+    def signed(self, file: Path, form: Form, result: Signed, *, renamed: bool) -> None:
         """Report a file that came out."""
         self.tally.signed += 1
-        remarks = [f"level {result.level}, verified"]
+        remarks = [f"level {result.level}, verified", form.words]
         if result.signed_at is not None:
             remarks.append(utc(result.signed_at))
         if renamed:
@@ -96,10 +79,10 @@ class Batch:
             remarks.append(f"as signed {result.rewrite.rewritten_sha256}")
         self._line("signed ", f"{file} -> {_short(result.path)} ({'; '.join(remarks)})")
 
-    def refused(self, file: Path, code: str, message: str) -> None:
+    def refused(self, file: Path, refusal: RefusalError) -> None:
         """Report a file that did not."""
         self.tally.refused += 1
-        self._line("refused", f"{file}: {code}: {message}")
+        self._line("refused", f"{file}: {refusal.code}: {refusal}. Remedy: {refusal.remedy}")
 
     def _line(self, verdict: str, text: str) -> None:
         width = len(str(self.tally.total))
@@ -144,17 +127,27 @@ async def _sign_all(batch: Batch, stack: DemoStack) -> None:
 async def _sign_from(queue: Iterator[Path], batch: Batch, pool: DocumentProcesses, signer: CardSigner) -> None:
     """Sign files of a queue, which others take from too, till it is empty."""
     for file in queue:
-        destination, renamed = batch.names.result_of(file)
-        order = SigningOrder(file, destination, Profile(Level.LTA), replace=True)
         try:
+            form = form_of(file)
+            destination, renamed = batch.names.result_of(file, form)
+            order = SigningOrder(
+                file,
+                destination,
+                Profile(Level.LTA),
+                replace=True,
+                packaging=form.packaging,
+                container=form.container,
+            )
             async with pool.process() as process:
                 result = await sign_file(order, process, signer)
         except CODED_ERRORS as error:
-            batch.refused(file, refusal_of(error).code, str(error))
+            batch.refused(file, refusal_of(error))
         except Exception as error:  # noqa: BLE001 - one file must not stop the others
-            batch.refused(file, "INTERNAL_ERROR", f"{type(error).__name__}: {error}")
+            batch.refused(
+                file, RefusalError("INTERNAL_ERROR", f"{type(error).__name__}: {error}", "Report this message.")
+            )
         else:
-            batch.signed(file, result, renamed=renamed)
+            batch.signed(file, form, result, renamed=renamed)
 
 
 def say(line: str) -> None:
@@ -183,7 +176,9 @@ def _chosen_files(options: argparse.Namespace) -> list[Path]:
     """Return the files of the command line, of a folder and of a list, in this order."""
     files: list[Path] = list(options.files)
     if options.directory is not None:
-        files += sorted(path for path in options.directory.iterdir() if path.suffix.lower() == _SUFFIX)
+        files += sorted(
+            path for path in options.directory.iterdir() if not path.name.startswith(".") and not path.is_dir()
+        )
     if options.files_from is not None:
         lines = os.fsdecode(options.files_from.read_bytes()).split("\n")
         files += [Path(line) for line in lines if line.strip()]
@@ -193,10 +188,14 @@ def _chosen_files(options: argparse.Namespace) -> list[Path]:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     parser = argparse.ArgumentParser(
-        prog="python -m deploy.demo_sign", description="Sign PDF files with the demo's PKI and card at level LTA."
+        prog="python -m deploy.demo_sign",
+        description="Sign any files with the demo's PKI and card at level LTA.",
+        epilog="NAME.pdf becomes NAME-signed.pdf (PAdES), NAME.xml becomes NAME-signed.xml (XAdES in the XML), any "
+        "other file goes with its signature into a container, NAME.asice; a container gets another signature, "
+        "NAME-signed.asice. A file without such an ending is told by its content.",
     )
     parser.add_argument("files", nargs="*", type=Path, metavar="FILE")
-    parser.add_argument("--dir", type=Path, dest="directory", help="sign the PDF files in this folder")
+    parser.add_argument("--dir", type=Path, dest="directory", help="sign the files in this folder, but for hidden ones")
     parser.add_argument("--files-from", type=Path, metavar="LIST", help="sign the files that LIST names, one a line")
     parser.add_argument("--output", type=Path, default=SIGNED, help="where results go (default: var/signed)")
     parser.add_argument("--demo", type=Path, default=DEMO, help="where the demo lives (default: var/demo)")

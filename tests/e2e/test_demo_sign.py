@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.demo_sign import Names
+from deploy.demo_forms import PDF, Names
 from tests.e2e.conftest import REPOSITORY, SECONDS, Run, User
 
 LINE = re.compile(r"\[ *(\d+)/(\d+)\] (signed |refused) (.*)")
@@ -123,13 +123,15 @@ def test_folder_and_list(demo: Path, documents: Path, tmp_path: Path) -> None:
     folder.mkdir()
     shutil.copy(documents / "sound.pdf", folder / "a.pdf")
     shutil.copy(documents / "letter.pdf", folder / "b b.PDF")
-    (folder / "note.txt").write_text("not asked for")
+    (folder / "note.txt").write_text("a note")
+    (folder / ".hidden").write_text("not asked for")
+    (folder / "below").mkdir()
     (tmp_path / "list").write_text(f"{documents / 'sound.pdf'}\n\n{documents / 'letter.pdf'}\n")
     done = demo_sign(demo, tmp_path / "out", "--dir", folder, "--files-from", tmp_path / "list")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert len(lines_of(done, 4)) == 4
+    assert len(lines_of(done, 5)) == 5
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        *("a-signed.pdf", "b b-signed.pdf", "sound-signed.pdf", "letter-signed.pdf", "root.pem")
+        *("a-signed.pdf", "b b-signed.pdf", "note.asice", "sound-signed.pdf", "letter-signed.pdf", "root.pem")
     }
 
 
@@ -184,7 +186,7 @@ def test_interrupt_leaves_only_complete_files(
 def test_names_of_results(tmp_path: Path) -> None:
     names = Names(tmp_path)
     given = ["a.pdf", "b/a.PDF", "a-2.pdf", "c/a.pdf", "a", "x.tar", "\u00e9" * 120 + ".pdf", "a.pdf"]
-    results = [names.result_of(Path(name)) for name in given]
+    results = [names.result_of(Path(name), PDF) for name in given]
     assert [path.name for path, _ in results] == [
         *("a-signed.pdf", "a-2-signed.pdf", "a-2-2-signed.pdf", "a-3-signed.pdf", "a-4-signed.pdf"),
         *("x.tar-signed.pdf", "\u00e9" * 100 + "-signed.pdf", "a-5-signed.pdf"),
