@@ -19,10 +19,10 @@ from signing.trust.stamps import authority_path
 from signing.trust.validation_data import ValidationData, ValidationDataEngine
 from signing.xades.archive import add_archive_timestamp, add_signature_timestamp, authority_data
 from signing.xades.names import ds
-from signing.xades.packaging import compose
+from signing.xades.packaging import compose, contents
 from signing.xades.ports import DataObject
-from signing.xades.prepare import sha256, signed_info
-from signing.xades.references import References
+from signing.xades.prepare import IDENTITY, signed_info
+from signing.xades.references import References, hashes_of
 from signing.xades.state import Prepared
 from signing.xades.unsigned import add_timestamp_validation_data, add_validation_data, unsigned_properties
 from timestamping import cms
@@ -121,20 +121,30 @@ def check_value(prepared: Prepared, signature: bytes) -> None:
 def _assembled(
     objects: Sequence[DataObject], prepared: Prepared, signature: bytes
 ) -> tuple[References, etree._Element]:
-    if [each.name for each in objects] != [each.name for each in prepared.objects] or any(
-        sha256(each) != was.sha256 for each, was in zip(objects, prepared.objects, strict=True)
-    ):
+    if [each.name for each in objects] != [each.name for each in prepared.objects]:
+        raise DocumentChangedError("the documents are not those that were prepared")
+    octets = contents(prepared.packaging, objects)
+    if prepared.packaging.is_detached:
+        # the archive timestamp begins with the first file
+        algorithms = {IDENTITY, prepared.profile.archive_digest}
+        hashed = [hashes_of(each.stream, algorithms if each is objects[0] else {IDENTITY}) for each in objects]
+        sums = [each[IDENTITY].digest() for each in hashed]
+    else:
+        hashed = []
+        sums = [IDENTITY.digest(each) for each in octets]
+    if sums != [each.sha256 for each in prepared.objects]:
         raise DocumentChangedError("the documents are not those that were prepared")
     named = [
         DataObject(was.name, each.stream, was.mime_type) for each, was in zip(objects, prepared.objects, strict=True)
     ]
     identifiers = [each.identifier for each in prepared.objects]
-    document, element = compose(prepared.packaging, named, identifiers, prepared.element())
-    value = base64.b64encode(_plain_value(prepared, signature)).decode("ascii")
-    element.find(ds("SignatureValue")).text = value
+    with_value = prepared.element()
+    with_value.find(ds("SignatureValue")).text = base64.b64encode(_plain_value(prepared, signature)).decode("ascii")
+    document, element = compose(prepared.packaging, named, octets, identifiers, with_value)
     if signed_info(document, element) != prepared.to_be_signed:
         raise SigningError("what was signed does not come out again in its place")
-    return References(document, {each.name: each.stream for each in named}), element
+    files = {each.name: each.stream for each in named}
+    return References(document, files, dict(zip(files, hashed, strict=False))), element
 
 
 def _plain_value(prepared: Prepared, signature: bytes) -> bytes:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from lxml import etree
 
 from signing.xades.names import ds, xades
-from signing.xades.references import References
+from signing.xades.references import Dereferenced, References
 from signing.xml.ports import Canonicalization
 from timestamping.algorithms import DigestAlgorithm
 
@@ -29,9 +29,20 @@ def archive_input(
     Raises:
         UnresolvedReferenceError: a reference cannot be resolved.
     """
-    canonical = references.document.canonical
+    for each in _data(references, signature):
+        yield from each.parts(method)
+    yield from _behind_data(references, signature, container, method)
+
+
+def _data(references: References, signature: etree._Element) -> Iterator[Dereferenced]:
     for element in signature.iterfind(f"{ds('SignedInfo')}/{ds('Reference')}"):
-        yield from references.dereference(element, signature).parts(method)
+        yield references.dereference(element, signature)
+
+
+def _behind_data(
+    references: References, signature: etree._Element, container: etree._Element, method: Canonicalization
+) -> Iterator[bytes]:
+    canonical = references.document.canonical
     for name in ("SignedInfo", "SignatureValue", "KeyInfo"):
         element = signature.find(ds(name))
         if element is not None:
@@ -52,8 +63,13 @@ def archive_digest(
     method: Canonicalization,
     algorithm: DigestAlgorithm,
 ) -> bytes:
-    """Hash `archive_input` (errors as there)."""
-    running = algorithm.new()
-    for part in archive_input(references, signature, container, method):
+    """Hash `archive_input` (errors as there); a file that comes first and was hashed is not read again."""
+    data = _data(references, signature)
+    first = next(data, None)
+    running = algorithm.new() if first is None else first.begun(algorithm, method)
+    for each in data:
+        for part in each.parts(method):
+            running.update(part)
+    for part in _behind_data(references, signature, container, method):
         running.update(part)
     return running.digest()

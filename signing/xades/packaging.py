@@ -14,20 +14,27 @@ from signing.xades.ports import DataObject, DocumentMissingError, DocumentNameEr
 from signing.xades.references import Dereferenced, References, UnresolvedReferenceError
 from signing.xml.c14n import XmlDocument
 from signing.xml.ports import XmlTooLargeError
-from signing.xml.reading import parse, parse_again, serialised
+from signing.xml.reading import parse, serialised
 
 
-def read_all(each: DataObject) -> bytes:
-    """Return a document's octets.
+def contents(packaging: Packaging, objects: Sequence[DataObject]) -> list[bytes]:
+    """Return the octets of documents that become part of the signed one; none where they stay files of their own.
 
     Raises:
         XmlTooLargeError: there are more than an XML document may have.
     """
-    each.stream.seek(0)
-    data = each.stream.read(LIMITS.xml_bytes + 1)
-    if len(data) > LIMITS.xml_bytes:
-        raise XmlTooLargeError(f"{each.name} has more than {LIMITS.xml_bytes} octets; sign it detached")
-    return data
+    if packaging.is_detached:
+        return []
+    read = []
+    left = LIMITS.xml_bytes
+    for each in objects:
+        each.stream.seek(0)
+        data = each.stream.read(left + 1)
+        left -= len(data)
+        if left < 0:
+            raise XmlTooLargeError(f"up to {each.name} there are more than {LIMITS.xml_bytes} octets; sign detached")
+        read.append(data)
+    return read
 
 
 def check_objects(packaging: Packaging, objects: Sequence[DataObject]) -> None:
@@ -50,9 +57,20 @@ def check_objects(packaging: Packaging, objects: Sequence[DataObject]) -> None:
 
 
 def compose(
-    packaging: Packaging, objects: Sequence[DataObject], object_ids: Sequence[str], signature: etree._Element
+    packaging: Packaging,
+    objects: Sequence[DataObject],
+    octets: Sequence[bytes],
+    object_ids: Sequence[str],
+    signature: etree._Element,
 ) -> tuple[XmlDocument, etree._Element]:
     """Put a copy of the signature and its documents together; return the document and the signature in it.
+
+    Args:
+        packaging: how.
+        objects: the documents; their streams are not read.
+        octets: their `contents`.
+        object_ids: identifiers of the elements that hold them.
+        signature: the signature.
 
     Raises:
         DocumentLockedError: an earlier signature does not allow another one.
@@ -60,59 +78,58 @@ def compose(
     """
     match packaging:
         case Packaging.ENVELOPED:
-            document = XmlDocument(parse(read_all(objects[0])))
-            _check_not_locked(document)
+            before = XmlDocument(parse(octets[0]))
+            _check_not_locked(before)
             marker = _marker()
-            document.root.append(marker)
-            tree = _replaced(document.tree, {marker: signature.getroottree()})
+            before.root.append(marker)
+            document = _replaced(before.tree, {marker: signature.getroottree()})
         case Packaging.INTERNALLY_DETACHED:
-            tree = _container(objects, object_ids, signature)
+            document = _container(objects, octets, object_ids, signature)
         case Packaging.ENVELOPING | Packaging.DETACHED | Packaging.MANIFEST:
             copy = deepcopy(signature)
             if packaging is Packaging.ENVELOPING:
-                _add_payloads(copy, objects, object_ids)
-            tree = copy.getroottree()
-    return XmlDocument(tree), _with_id(tree, signature.get("Id"))
+                _add_payloads(copy, objects, octets, object_ids)
+            document = XmlDocument(copy.getroottree())
+    return document, _with_id(document.root, signature.get("Id"))
 
 
-def _with_id(tree: etree._ElementTree, identifier: str) -> etree._Element:
-    return next(each for each in tree.getroot().iter(ds("Signature")) if each.get("Id") == identifier)
+def _with_id(root: etree._Element, identifier: str) -> etree._Element:
+    return next(each for each in root.iter(ds("Signature")) if each.get("Id") == identifier)
 
 
 def _marker() -> etree._Element:
     return etree.ProcessingInstruction(new_id("place"))
 
 
-def _replaced(tree: etree._ElementTree, pieces: Mapping[etree._Element, etree._ElementTree]) -> etree._ElementTree:
+def _replaced(tree: etree._ElementTree, pieces: Mapping[etree._Element, etree._ElementTree]) -> XmlDocument:
     """Put documents into the places of markers, as text: moved as trees, lxml would give them other prefixes."""
     data = serialised(tree)
     for marker, piece in pieces.items():
         before, behind = data.split(etree.tostring(marker, with_tail=False))
         data = b"".join((before, etree.tostring(piece, encoding="utf-8", xml_declaration=False), behind))
-    return parse_again(data)
+    return XmlDocument.joined(data)
 
 
-def _add_payloads(signature: etree._Element, objects: Sequence[DataObject], object_ids: Sequence[str]) -> None:
-    total = 0
-    for each, identifier in zip(objects, object_ids, strict=True):
-        data = read_all(each)
-        total += len(data) * 4 // 3
-        if total > LIMITS.xml_bytes:
-            raise XmlTooLargeError(f"the documents have more than {LIMITS.xml_bytes} octets; sign them detached")
+def _add_payloads(
+    signature: etree._Element, objects: Sequence[DataObject], octets: Sequence[bytes], object_ids: Sequence[str]
+) -> None:
+    if sum(len(data) for data in octets) * 4 // 3 > LIMITS.xml_bytes:
+        raise XmlTooLargeError(f"in base64 the documents have more than {LIMITS.xml_bytes} octets; sign them detached")
+    for each, data, identifier in zip(objects, octets, object_ids, strict=True):
         attributes = {"Id": identifier, "MimeType": each.mime_type, "Encoding": BASE64}
         sub(signature, ds("Object"), base64.b64encode(data).decode("ascii"), **attributes)
 
 
 def _container(
-    objects: Sequence[DataObject], object_ids: Sequence[str], signature: etree._Element
-) -> etree._ElementTree:
+    objects: Sequence[DataObject], octets: Sequence[bytes], object_ids: Sequence[str], signature: etree._Element
+) -> XmlDocument:
     root = etree.Element(f"{{{CONTAINER}}}SignedDocuments", nsmap={"fts": CONTAINER})
     pieces: dict[etree._Element, etree._ElementTree] = {}
-    for each, identifier in zip(objects, object_ids, strict=True):
+    for each, data, identifier in zip(objects, octets, object_ids, strict=True):
         attributes = {"Id": identifier, "Name": each.name, "MimeType": each.mime_type}
         marker = _marker()
         sub(root, f"{{{CONTAINER}}}Document", **attributes).append(marker)
-        pieces[marker] = parse(read_all(each))
+        pieces[marker] = parse(data)
     marker = _marker()
     root.append(marker)
     return _replaced(root.getroottree(), {**pieces, marker: signature.getroottree()})

@@ -1,7 +1,6 @@
 """First call of a XAdES signature: what is to be signed (design: step 4, prepare)."""
 
-import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from cryptography import x509
 from lxml import etree
@@ -13,13 +12,17 @@ from signing.trust.signer import check_usage
 from signing.trust.validation_data import ValidationDataEngine
 from signing.xades.builder import Target, add_manifest, build_signature, new_id, set_digest, targets
 from signing.xades.names import ds
-from signing.xades.packaging import check_objects, compose
+from signing.xades.packaging import check_objects, compose, contents
 from signing.xades.ports import DataObject, Packaging, SignaturePolicy
-from signing.xades.references import CHUNK, References, UnresolvedReferenceError, file_uri
+from signing.xades.references import References, UnresolvedReferenceError, file_uri, hashes_of
 from signing.xades.state import Prepared, PreparedObject
 from signing.xml.c14n import XmlDocument
 from signing.xml.ports import Canonicalization
+from timestamping.algorithms import DigestAlgorithm
 from timestamping.clock import Clock
+
+IDENTITY = DigestAlgorithm.SHA256
+"""By which `finish` knows a document again."""
 
 
 async def prepare(
@@ -56,7 +59,20 @@ async def prepare(
     algorithm = cms_builder.signature_algorithm(certificate, profile)
     check_objects(packaging, objects)
     await engine.check_signer_now(path)
-    kept = tuple(PreparedObject(each.name, each.mime_type, sha256(each), new_id("data")) for each in objects)
+    octets = contents(packaging, objects)
+    if packaging.is_detached:
+        hashed = [hashes_of(each.stream, {IDENTITY, profile.digest}) for each in objects]
+        sums = [each[IDENTITY].digest() for each in hashed]
+        digests = {
+            file_uri(each.name): hashes[profile.digest].digest() for each, hashes in zip(objects, hashed, strict=True)
+        }
+    else:
+        sums = [IDENTITY.digest(each) for each in octets]
+        digests = {}
+    kept = tuple(
+        PreparedObject(each.name, each.mime_type, digest, new_id("data"))
+        for each, digest in zip(objects, sums, strict=True)
+    )
     identifiers = [each.identifier for each in kept]
     signature = build_signature(
         certificate,
@@ -68,11 +84,9 @@ async def prepare(
     )
     if packaging is Packaging.MANIFEST:
         files = [Target(file_uri(each.name), each.mime_type) for each in objects]
-        digests = [_digest(each, profile) for each in objects]
-        add_manifest(signature, identifiers[0], files, digests, profile.digest)
-    _fill_digests(signature, packaging, objects, identifiers, profile)
-    if any(sha256(each) != was.sha256 for each, was in zip(objects, kept, strict=True)):
-        raise DocumentChangedError("a document was changed while it was prepared")
+        add_manifest(signature, identifiers[0], files, [digests[each.uri] for each in files], profile.digest)
+    document, placed = compose(packaging, objects, octets, identifiers, signature)
+    _fill_digests(signature, References(document), placed, digests, profile.digest)
     return Prepared(
         profile=profile,
         packaging=packaging,
@@ -92,33 +106,21 @@ def signed_info(document: XmlDocument, signature: etree._Element) -> bytes:
 
 def sha256(each: DataObject) -> bytes:
     """Return a document's SHA-256, reading it through."""
-    running = hashlib.sha256()
-    each.stream.seek(0)
-    while chunk := each.stream.read(CHUNK):
-        running.update(chunk)
-    return running.digest()
-
-
-def _digest(each: DataObject, profile: Profile) -> bytes:
-    running = profile.digest.new()
-    each.stream.seek(0)
-    while chunk := each.stream.read(CHUNK):
-        running.update(chunk)
-    return running.digest()
+    return hashes_of(each.stream, {IDENTITY})[IDENTITY].digest()
 
 
 def _fill_digests(
     signature: etree._Element,
-    packaging: Packaging,
-    objects: Sequence[DataObject],
-    identifiers: Sequence[str],
-    profile: Profile,
+    references: References,
+    placed: etree._Element,
+    known: Mapping[str, bytes],
+    algorithm: DigestAlgorithm,
 ) -> None:
-    document, placed = compose(packaging, objects, identifiers, signature)
-    references = References(document, {each.name: each.stream for each in objects})
+    """Set the digests of a signature's references, as they come out in its place; those of files are known."""
     places = placed.iterfind(f"{ds('SignedInfo')}/{ds('Reference')}")
     for place, target in zip(places, signature.iterfind(f"{ds('SignedInfo')}/{ds('Reference')}"), strict=True):
         try:
-            set_digest(target, references.dereference(place, placed).digest(profile.digest))
+            digest = known.get(place.get("URI"))
+            set_digest(target, digest or references.dereference(place, placed).digest(algorithm))
         except UnresolvedReferenceError as error:
             raise DocumentChangedError(f"a document cannot be referred to: {error}") from error

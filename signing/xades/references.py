@@ -7,7 +7,7 @@ canonicalisations. XSLT and any other XPath are refused, nothing is fetched: fil
 import base64
 import binascii
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO, Final
 from urllib.parse import quote, unquote
@@ -65,17 +65,23 @@ class Dereferenced:
     octets: bytes | None = None
     file: BinaryIO | None = None
     """A detached file, read as it is."""
+    hashes: dict[DigestAlgorithm, RunningHash] = field(default_factory=dict)
+    """Of a detached file, as far as it was read through."""
 
     def digest(self, algorithm: DigestAlgorithm) -> bytes:
         """Hash it; a node set is canonicalised by C14N 1.0 (XMLDSig 1.1, clause 4.4.3.2)."""
-        running = algorithm.new()
-        self.feed(running, Canonicalization.C14N_10)
-        return running.digest()
+        return self.begun(algorithm, Canonicalization.C14N_10).digest()
 
-    def feed(self, running: RunningHash, method: Canonicalization) -> None:
-        """Put it into a hash; a node set is canonicalised by `method`."""
+    def begun(self, algorithm: DigestAlgorithm, method: Canonicalization) -> RunningHash:
+        """Return a hash of it that can go on; a node set is canonicalised by `method`, a file read through once."""
+        if self.file is not None:
+            if algorithm not in self.hashes:
+                self.hashes.update(hashes_of(self.file, {algorithm}))
+            return self.hashes[algorithm].copy()
+        running = algorithm.new()
         for part in self.parts(method):
             running.update(part)
+        return running
 
     def parts(self, method: Canonicalization) -> Iterator[bytes]:
         """Yield its octets; a node set is canonicalised by `method`."""
@@ -107,6 +113,8 @@ class References:
 
     document: XmlDocument
     files: Files = field(default_factory=dict)
+    hashes: dict[str, dict[DigestAlgorithm, RunningHash]] = field(default_factory=dict)
+    """Of the files that were read through, by their names."""
 
     def read(self, element: etree._Element) -> Reference:
         """Read a ds:Reference.
@@ -145,7 +153,8 @@ class References:
         if not uri.startswith("#") and uri:
             if transforms:
                 raise UnresolvedReferenceError(f"transforms of the file {uri!r} are not read")
-            return Dereferenced(self.document, file=self._file(uri))
+            hashes = self.hashes.setdefault(unquote(uri), {})
+            return Dereferenced(self.document, file=self._file(uri), hashes=hashes)
         found = Dereferenced(self.document, nodes=NodeSet(self.by_id(uri[1:]) if uri else None))
         for transform in transforms:
             found = self._transformed(found, transform, signature)
@@ -194,6 +203,16 @@ def canonicalization(element: etree._Element) -> tuple[Canonicalization, tuple[s
     listed = element.find(EXCLUSIVE_PREFIXES)
     names = [] if listed is None else listed.get("PrefixList", "").split()
     return method, tuple("" if name == "#default" else name for name in names)
+
+
+def hashes_of(file: BinaryIO, algorithms: Collection[DigestAlgorithm]) -> dict[DigestAlgorithm, RunningHash]:
+    """Hash a file by each algorithm, reading it through once."""
+    running = {each: each.new() for each in algorithms}
+    file.seek(0)
+    while chunk := file.read(CHUNK):
+        for each in running.values():
+            each.update(chunk)
+    return running
 
 
 def file_uri(name: str) -> str:

@@ -11,7 +11,7 @@ from lxml import etree
 
 from signing.xml import libxml2
 from signing.xml.ports import Canonicalization, CanonicalizationError
-from signing.xml.reading import parse, serialised
+from signing.xml.reading import parse, parse_again, serialised
 
 _MODES: Final = {
     Canonicalization.C14N_10: 0,
@@ -30,6 +30,14 @@ class XmlDocument:
         """Take a tree that `parse` returned."""
         self.tree = tree
         self._twin: libxml2.Document | None = None
+        self._written: bytes | None = None
+
+    @classmethod
+    def joined(cls, data: bytes) -> "XmlDocument":
+        """Read what was put together of trees that were written out (errors as `signing.xml.reading.parse_again`)."""
+        document = cls(parse_again(data))
+        document._written = data
+        return document
 
     @classmethod
     def read(cls, data: bytes) -> "XmlDocument":
@@ -44,6 +52,7 @@ class XmlDocument:
     def changed(self) -> None:
         """Say that the tree was changed; every change must be followed by this before the next canonical form."""
         self._twin = None
+        self._written = None
 
     def to_bytes(self) -> bytes:
         """Return the document in UTF-8."""
@@ -70,7 +79,8 @@ class XmlDocument:
         """
         try:
             if self._twin is None:
-                self._twin = libxml2.Document(serialised(self.tree))
+                self._twin = libxml2.Document(self._written or serialised(self.tree))
+                self._written = None
             apex = None if element is None else self._node(element)
             hidden = [self._node(each) for each in _outermost(without)]
             return self._twin.canonical(
