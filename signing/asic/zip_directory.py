@@ -36,6 +36,9 @@ _DESCRIBED: Final = 0x0008
 _UTF8: Final = 0x0800
 _FLAGS: Final = _SPEED | _DESCRIBED | _UTF8
 """Flags of an entry that are read; among all others are those of encryption."""
+_VERSION_BITS: Final = 0x00FF
+_VERSION: Final = 45
+"""Latest version that an entry may need: 4.5; no later one is about stored and deflated entries."""
 _EXTRAS: Final = frozenset({0x000A, 0x5455, 0x5855, 0x7855, 0x7875, 0xCAFE})
 """Extra fields that say nothing of name or content: times, owners, the mark of a JAR."""
 _COMMENTS: Final = (b"", *(f"mimetype={each.media_type}".encode() for each in Container))
@@ -116,7 +119,7 @@ def _headers(directory: bytes, count: int) -> Iterator[_Header]:
         (
             signature,
             _made_by,
-            _version,
+            version,
             flags,
             method,
             _time,
@@ -141,6 +144,7 @@ def _headers(directory: bytes, count: int) -> Iterator[_Header]:
         name = _name(raw_name, flags)
         if comment_length or disk or _FILLED in {compressed, size, place}:
             raise ContainerError(f"the entry {name!r} has a comment, is on another disk, or is ZIP64")
+        _check_version(version, name)
         _check_form(name, flags, method, external)
         _check_extra(extra, name)
         yield _Header(raw_name, name, flags, method, crc, compressed, size, place)
@@ -155,6 +159,12 @@ def _name(raw: bytes, flags: int) -> str:
         raise ContainerError("the name of an entry is not in UTF-8, or not marked so") from error
     check_path(name)
     return name
+
+
+def _check_version(version: int, name: str) -> None:
+    """Refuse what says that it needs a newer reader: some heed it, some do not."""
+    if version & _VERSION_BITS > _VERSION:
+        raise ContainerError(f"the entry {name!r} is of a later version of ZIP than is read")
 
 
 def _check_form(name: str, flags: int, method: int, external: int) -> None:
@@ -197,7 +207,8 @@ def _entry(container: BinaryIO, header: _Header, bound: int) -> Entry:
     if header.place + LOCAL.size > bound:
         raise ContainerError(f"the entry {name!r} overlaps another")
     local = LOCAL.unpack(_read(container, header.place, LOCAL.size))
-    signature, _version, flags, method, _time, _date, *sizes, name_length, extra_length = local
+    signature, version, flags, method, _time, _date, *sizes, name_length, extra_length = local
+    _check_version(version, name)
     start = header.place + LOCAL.size + name_length + extra_length
     end = start + header.compressed
     if end > bound:

@@ -4,8 +4,8 @@
 from the usual, `method` (`stored`, `deflated` or a number), `flags`, `extra` (hexadecimal), `external`, `comment`,
 `repeat` (`{n}` in the name is the number), `gap` (hexadecimal, before it), `descriptor` (true, `bare`, or hexadecimal),
 `tail` (hexadecimal, behind the content), `raw` (the name in hexadecimal). `local` and `central` override fields of
-either header: `name`, `flags`, `method`, `crc`, `compressed`, `size`, `extra`, `place`. [archive] has `bare` (no
-`mimetype` and file before the entries), `kind`, `order` (of the directory, numbers), `prefix`, `suffix`, `gap`
+either header: `name`, `flags`, `method`, `crc`, `compressed`, `size`, `extra`, `version`, `place`. [archive] has `bare`
+(no `mimetype` and file before the entries), `kind`, `order` (of the directory, numbers), `prefix`, `suffix`, `gap`
 (hexadecimal), `comment`, `cut` (octets from the end), and overrides of the end record: `count`, `length`, `place`,
 `disk`.
 """
@@ -96,7 +96,16 @@ def _append(data: bytearray, entry: Spec, name: str) -> bytes:
 
 def _header(signature: bytes, kind: str, values: Spec, entry: Any, place: int = 0) -> bytes:
     name, extra = bytes.fromhex(values["raw"]) or values["name"].encode(), bytes.fromhex(values["extra"])
-    fields = (20, values["flags"], values["method"], TIME, DATE, values["crc"], values["compressed"], values["size"])
+    fields = (
+        values.get("version", 20),
+        values["flags"],
+        values["method"],
+        TIME,
+        DATE,
+        values["crc"],
+        values["compressed"],
+        values["size"],
+    )
     if not kind:
         return struct.pack("<4s5H3I2H", signature, *fields, len(name), len(extra)) + name + extra
     comment = entry.get("comment", "").encode()

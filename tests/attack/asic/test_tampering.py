@@ -5,7 +5,6 @@
 """
 
 import io
-import random
 import tomllib
 import zipfile
 from collections.abc import Mapping
@@ -15,7 +14,6 @@ from typing import Any
 import pytest
 
 from signing.asic.ports import Container
-from signing.asic.reading import opened
 from signing.pades.report import DocumentReport
 from signing.ports import DocumentError, Level, Profile
 from tests.support.asic import extend_container, sign_container, verify_container
@@ -23,8 +21,6 @@ from tests.support.line import Line
 
 CASES = sorted(Path(__file__).parent.glob("tampered/*.toml"))
 FILES = {"order.txt": b"pay 100", "letter.bin": bytes(range(256))}
-FLIPS = 300
-SEED = 20260719
 
 Materials = Mapping[str, bytes]
 
@@ -69,23 +65,6 @@ def test_a_signature_over_one_file_of_two_is_not_extended(materials: Materials, 
     added = edited(materials["b"], {"add": [{"name": "extra.txt", "content": "x"}]}, b"")
     with pytest.raises(DocumentError, match=r"extra\.txt"):
         extend_container(line, added)
-
-
-def test_whatever_octet_changes_the_files_are_the_signed_ones_or_the_report_says_so(
-    materials: Materials, line: Line
-) -> None:
-    choose = random.Random(SEED)  # noqa: S311  repeatable
-    data = materials["lta"]
-    valid = 0
-    for place in choose.sample(range(len(data)), FLIPS):
-        changed = bytearray(data)
-        changed[place] ^= 1 << choose.randrange(8)
-        report = verify_container(line, bytes(changed))
-        if report.valid:
-            valid += 1
-            held = opened(io.BytesIO(bytes(changed)))
-            assert {each.name: each.stream.read() for each in held.files} == FILES
-    assert valid < FLIPS // 10
 
 
 def edited(data: bytes, case: Mapping[str, Any], other: bytes) -> bytes:
