@@ -8,12 +8,13 @@ from urllib.parse import urlsplit
 from cryptography import x509
 from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, ValidationError, field_validator, model_validator
 
+from fts import authorities
+from fts.authorities import Tsa
 from fts.environment import Environment
 from fts.errors import RefusalError
 from fts.limits import GatewayLimits
 from fts.settings import DocumentLimits, Settings
 from fts.tsa.configuration import Timestamping, resolve_paths
-from timestamping.client.settings import Rate, TsaSettings
 
 EEA: Final = frozenset(
     """AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IS IT LI LT LU LV MT NL NO PL PT RO SE SI SK""".split()  # noqa: SIM905
@@ -93,23 +94,6 @@ class KeyToken(BaseModel):
     """File whose first line is the token's PIN."""
 
 
-class FurtherTsa(BaseModel):
-    """A timestamping authority beside the first."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    url: Annotated[str, Field(pattern="^https?://")]
-    policy: Annotated[str, Field(pattern=r"^[0-2](\.(0|[1-9]\d*)){1,31}$")] | None = None
-    """Policy that is asked for; without, the authority's own."""
-    requests: Annotated[int, Field(ge=1)] | None = None
-    """Most requests in `seconds`, for an authority that blocks whoever asks more often."""
-    seconds: Annotated[float, Field(gt=0)] = 60.0
-
-    def settings(self) -> TsaSettings:
-        """Return what the client needs."""
-        return TsaSettings(self.url, self.policy, None if self.requests is None else Rate(self.requests, self.seconds))
-
-
 class Configuration(BaseModel):
     """What an operator decides. Paths are relative to the file."""
 
@@ -130,10 +114,12 @@ class Configuration(BaseModel):
     """Key that the master key is wrapped by; needed in PROD."""
     trust_anchors: Path
     """PEM file with the trust anchors."""
-    tsa_url: str
-    """The timestamping authority."""
-    further_tsas: tuple[FurtherTsa, ...] = ()
-    """Authorities that are asked, in this order, where the first one fails (FTS-TS-2)."""
+    tsas: tuple[Tsa, ...] = ()
+    """The timestamping authorities; each is asked where those before it fail (FTS-TS-2)."""
+    tsa_url: Annotated[str, Field(pattern="^https?://")] | None = None
+    """The first authority, where it has a URL and nothing else; in place of `tsas`."""
+    further_tsas: tuple[Tsa, ...] = ()
+    """Authorities behind `tsa_url`."""
     allowed_urls: tuple[str, ...] = ()
     """URLs on internal addresses or other ports that may be fetched: revocation services of a test PKI."""
     card_agent: str | None = None
@@ -168,10 +154,18 @@ class Configuration(BaseModel):
 
     @model_validator(mode="after")
     def _authorities(self) -> "Configuration":
-        urls = [self.tsa_url, *(tsa.url for tsa in self.further_tsas)]
+        if bool(self.tsas) == (self.tsa_url is not None):
+            raise ValueError("tsas: needed, or tsa_url with further_tsas in their place")
+        if self.tsas and self.further_tsas:
+            raise ValueError("further_tsas: stand behind tsa_url; all of tsas are one list")
+        urls = [tsa.url for tsa in self._all_tsas]
         if len(set(urls)) != len(urls):
-            raise ValueError("further_tsas: an authority stands there twice")
+            raise ValueError(f"{'tsas' if self.tsas else 'further_tsas'}: an authority stands there twice")
         return self
+
+    @property
+    def _all_tsas(self) -> tuple[Tsa, ...]:
+        return self.tsas or (Tsa(url=str(self.tsa_url)), *self.further_tsas)
 
     @model_validator(mode="after")
     def _production(self) -> "Configuration":
@@ -197,6 +191,9 @@ class Configuration(BaseModel):
             raise ValueError("objects.secure: the store is reached over TLS in PROD (FTS-SEC-3)")
         if self.mail is None or not self.mail.starttls:
             raise ValueError("mail: security events are reported by mail, over TLS (FTS-GDPR-6)")
+        for tsa in self._all_tsas:
+            if tsa.auth is not None and not tsa.url.startswith("https://"):
+                raise ValueError(f"tsas: {tsa.url} is told a secret; in PROD over TLS only (FTS-SEC-3)")
         if self.master_key_token is None:
             raise ValueError("master_key_token: in PROD a key in a PKCS#11 token wraps the master key (FTS-SEC-3)")
 
@@ -219,14 +216,18 @@ class Configuration(BaseModel):
         """Return what the engines need.
 
         Raises:
-            RefusalError: CONFIGURATION_INVALID, the trust anchors cannot be read.
+            RefusalError: CONFIGURATION_INVALID, the trust anchors, or an authority's files, cannot be read.
         """
         try:
             anchors = tuple(x509.load_pem_x509_certificates(self.trust_anchors.read_bytes()))
         except (OSError, ValueError) as error:
             raise _invalid(f"trust_anchors: {error}") from error
-        further = tuple(tsa.settings() for tsa in self.further_tsas)
-        return Settings(anchors, self.tsa_url, self.allowed_urls, self.document_limits, further)
+        return Settings(
+            anchors,
+            allowed_urls=self.allowed_urls,
+            limits=self.document_limits,
+            further_tsas=tuple(tsa.settings() for tsa in self._all_tsas),
+        )
 
 
 def load(path: Path) -> Configuration:
@@ -243,6 +244,8 @@ def load(path: Path) -> Configuration:
         members = values.get(table, {}) if table else values
         if isinstance(members, dict) and isinstance(members.get(name), str):
             members[name] = (path.parent / members[name]).resolve()
+    for name in ("tsas", "further_tsas"):
+        authorities.resolve_paths(values.get(name), path.parent)
     if isinstance(values.get("timestamping"), dict):
         resolve_paths(values["timestamping"], path.parent)
     try:

@@ -21,6 +21,7 @@ from fts.container_tasks import PendingContainer, finish_container, prepare_cont
 from fts.errors import RefusalError, file_refusal
 from fts.frames import Message
 from fts.settings import DocumentLimits, Settings
+from fts.tsa_messages import tsa_of
 from fts.verify_json import document_json
 from fts.xml_tasks import PendingXml, finish_xml, is_xml, prepare_xml, verify_xml
 from signing.asic.reading import is_zip
@@ -33,7 +34,6 @@ from signing.pades.state import Prepared
 from signing.pades.verify import verify
 from signing.ports import DocumentChangedError, Level, Profile
 from timestamping.algorithms import DigestAlgorithm
-from timestamping.client.settings import Rate, TsaSettings
 
 Announce = Callable[[str], None]
 
@@ -45,10 +45,7 @@ def settings_from(message: Message) -> Settings:
         tsa_url=message["tsa_url"],
         allowed_urls=tuple(message["allowed_urls"]),
         limits=DocumentLimits(**message["limits"]),
-        further_tsas=tuple(
-            TsaSettings(tsa["url"], tsa["policy"], None if tsa["rate"] is None else Rate(**tsa["rate"]))
-            for tsa in message["further_tsas"]
-        ),
+        further_tsas=tuple(tsa_of(tsa) for tsa in message["further_tsas"]),
     )
 
 

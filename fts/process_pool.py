@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from fts.errors import DocumentTooComplexError, RefusalError
 from fts.frames import Message, encode, read
 from fts.settings import Settings
+from fts.tsa_messages import message_of
 
 Announce = Callable[[str], None]
 
@@ -149,7 +150,7 @@ def _configuration(settings: Settings) -> bytes:
             "tsa_url": settings.tsa_url,
             "allowed_urls": settings.allowed_urls,
             "limits": asdict(settings.limits),
-            "further_tsas": [asdict(tsa) for tsa in settings.further_tsas],
+            "further_tsas": [message_of(tsa) for tsa in settings.further_tsas],
         }
     )
 

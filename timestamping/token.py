@@ -2,7 +2,7 @@
 
 from asn1crypto import core, tsp
 
-from timestamping import checks, cms
+from timestamping import checks, cms, norms
 from timestamping.algorithms import DigestAlgorithm
 from timestamping.ports import TimestampInvalidError, TimestampRejectedError, TimestampUnavailableError, Token
 from timestamping.request import TimestampRequest
@@ -97,6 +97,14 @@ def parse_reply(reply: bytes, request: TimestampRequest, *, party: str) -> Token
         except cms.CmsError as error:
             raise TimestampInvalidError(f"{party} answered {error}", party=party) from error
     return token
+
+
+def states_qualified(token: Token) -> bool:
+    """Tell whether a token states that it is a qualified timestamp (EN 319 422, clause 9); the trusted list decides."""
+    try:
+        return norms.states_qualified(tsp.TSTInfo.load(cms.encapsulated(cms.outer(token.der))[1], strict=True))
+    except cms.READ_ERRORS:
+        return False
 
 
 def read_reply(reply: bytes) -> tuple[tsp.PKIStatusInfo, bytes | None]:

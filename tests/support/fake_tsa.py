@@ -41,6 +41,8 @@ class FakeTsa:
     port: int = 0
     asked: int = 0
     queries: list[bytes] = field(default_factory=list)
+    heads: list[list[str]] = field(default_factory=list)
+    """Request line and fields of each."""
 
     @property
     def url(self) -> str:
@@ -55,6 +57,7 @@ class FakeTsa:
                 manner = self.manners[min(self.asked, len(self.manners) - 1)]
                 self.asked += 1
                 self.queries.append(query)
+                self.heads.append(head)
                 await self._answer(manner, query, writer)
         except (ConnectionError, asyncio.IncompleteReadError):
             return

@@ -1,6 +1,7 @@
 """Several timestamping authorities in order: a valid token, whatever one of them does (FTS-TS-2)."""
 
 import asyncio
+import logging
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -19,8 +20,10 @@ from timestamping.client.settings import ClientLimits, TsaSettings
 from timestamping.clock import Clock
 from timestamping.path import NoPathError, find_path
 from timestamping.ports import TimestampError, TimestampInvalidError, TimestampUnavailableError, Token
+from timestamping.token import states_qualified
 
 _LIMITS: Final = ClientLimits()
+_LOG: Final = logging.getLogger("timestamping.client")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +97,14 @@ class FailoverTimestampSource:
         self._tsas = [
             _Tsa(
                 tsa,
-                HttpTimestampSource(client, tsa.url, policy=tsa.policy, limits=limits),
+                HttpTimestampSource(
+                    client,
+                    tsa.url,
+                    policy=tsa.policy,
+                    header=tsa.header,
+                    connect_seconds=tsa.connect_seconds,
+                    limits=limits,
+                ),
                 Breaker(limits, monotonic, jitter),
                 None if tsa.rate is None else RateKeeper(tsa.rate, monotonic),
             )
@@ -165,20 +175,26 @@ class FailoverTimestampSource:
             return None
         began = self._monotonic()
         try:
-            token = await self._asked(call, tsa, min(left, self._limits.attempt_seconds))
+            longest = tsa.settings.attempt_seconds or self._limits.attempt_seconds
+            token = await self._asked(call, tsa, min(left, longest))
         except TimestampError as error:
             attempt = Attempt(tsa.settings.url, outcome_of(error), error, self._monotonic() - began)
             call.attempts.append(attempt)
             tsa.failed += 1
             tsa.last_seconds = attempt.seconds
+            _LOG.warning("timestamp %s after %.1f s: %s", attempt.outcome, attempt.seconds, error)
             if attempt.counts_against:
                 tsa.breaker.failed(turn)
             else:
                 tsa.breaker.abandoned(turn)
+            if tsa.breaker.state is BreakerState.OPEN:
+                _LOG.error("%s failed repeatedly and is left alone for a while", tsa.settings.url)
             return None
         except BaseException:
             tsa.breaker.abandoned(turn)
             raise
+        if tsa.breaker.state is not BreakerState.CLOSED:
+            _LOG.warning("%s works again", tsa.settings.url)
         tsa.breaker.succeeded()
         tsa.granted += 1
         tsa.last_granted_at = self._clock()
@@ -198,16 +214,25 @@ class FailoverTimestampSource:
             raise TimestampInvalidError(
                 f"{url}: {error}" if url not in str(error) else str(error), party=url
             ) from error
+        self._check(token, tsa.settings)
+        return token
+
+    def _check(self, token: Token, tsa: TsaSettings) -> None:
+        """Check what a token's own octets do not tell: its time, whom it leads to, and what this authority owes us."""
+        url = tsa.url
         off = abs((token.gen_time - self._clock()).total_seconds())
         if off > self._limits.clock_difference_seconds:
             stated = f"{token.gen_time:%Y-%m-%d %H:%M:%SZ}, {off:.0f} s off our clock"
             raise TimestampInvalidError(f"{url} stamps with the time {stated}", party=url)
-        if self._anchors:
+        for anchors in (self._anchors, tsa.anchors):
             try:
-                find_path(token.tsu_certificate, self._anchors, token.certificates, token.gen_time)
+                if anchors:
+                    find_path(token.tsu_certificate, anchors, token.certificates, token.gen_time)
             except NoPathError as error:
                 raise TimestampInvalidError(f"{url}: the unit is not trusted: {error}", party=url) from error
-        return token
+        if tsa.qualified_required and not states_qualified(token):
+            text = "does not state that the timestamp is a qualified one (EN 319 422, clause 9)"
+            raise TimestampInvalidError(f"{url} {text}", party=url)
 
     def _left_alone(self, tsa: _Tsa) -> Attempt:
         return self._passed_over(tsa, Outcome.LEFT_ALONE, "failed repeatedly and is left alone")

@@ -21,12 +21,33 @@ class HttpTimestampSource:
     """One authority. The HTTP client comes from the composition root and bounds connections; redirects are none."""
 
     def __init__(
-        self, client: httpx.AsyncClient, url: str, *, policy: str | None = None, limits: ClientLimits = _LIMITS
+        self,
+        client: httpx.AsyncClient,
+        url: str,
+        *,
+        policy: str | None = None,
+        header: tuple[str, str] | None = None,
+        connect_seconds: float | None = None,
+        limits: ClientLimits = _LIMITS,
     ) -> None:
+        """Keep whom to ask.
+
+        Args:
+            client: carries the requests.
+            url: of the authority.
+            policy: that is asked for; None leaves it to the authority.
+            header: HTTP field that says who we are, name and value; a secret, which no error repeats.
+            connect_seconds: time to a connection; None is that of `limits`.
+            limits: bounds.
+        """
         self._client = client
         self._url = url
         self._policy = policy
         self._limits = limits
+        self._headers = {"content-type": "application/timestamp-query", "accept": _REPLY_TYPE}
+        if header is not None:
+            self._headers[header[0]] = header[1]
+        self._timeout = httpx.Timeout(limits.deadline_seconds, connect=connect_seconds or limits.connect_seconds)
 
     @property
     def name(self) -> str:
@@ -41,9 +62,11 @@ class HttpTimestampSource:
         return parse_reply(reply, request, party=self._url)
 
     async def _exchange(self, query: bytes) -> bytes:
-        headers = {"content-type": "application/timestamp-query", "accept": _REPLY_TYPE}
+        asked = self._client.stream(
+            "POST", self._url, content=query, headers=self._headers, timeout=self._timeout, follow_redirects=False
+        )
         try:
-            async with self._client.stream("POST", self._url, content=query, headers=headers) as response:
+            async with asked as response:
                 media_type = response.headers.get("content-type", "").split(";")[0].strip().lower()
                 if response.status_code != httpx.codes.OK or media_type != _REPLY_TYPE:
                     raise self._answered(response, media_type)

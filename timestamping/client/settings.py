@@ -1,6 +1,8 @@
 """Which authorities are asked, and every bound of the client, with its unit; all of it immutable."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from cryptography import x509
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,21 +16,13 @@ class Rate:
 
 
 @dataclass(frozen=True, slots=True)
-class TsaSettings:
-    """One authority."""
-
-    url: str
-    policy: str | None = None
-    """Dotted identifier that is asked for; None leaves it to the authority."""
-    rate: Rate | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class ClientLimits:
     """Bounds of the client."""
 
     reply_bytes: int = 1024 * 1024
     """Largest reply, in octets; tokens have 1 to 10 kB."""
+    connect_seconds: float = 3.0
+    """Time to a connection."""
     attempt_seconds: float = 6.0
     """Time for one request, from the connection to the last octet."""
     deadline_seconds: float = 20.0
@@ -47,3 +41,23 @@ class ClientLimits:
     """How long at first; doubled each time that the trial afterwards fails."""
     most_open_seconds: float = 300.0
     """How long at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class TsaSettings:
+    """One authority. The hash is the caller's, and certificates are always asked for: a path needs them."""
+
+    url: str
+    policy: str | None = None
+    """Dotted identifier that is asked for; None leaves it to the authority."""
+    rate: Rate | None = None
+    header: tuple[str, str] | None = field(default=None, repr=False)
+    """Name and value of the HTTP field that says who we are: a secret."""
+    anchors: tuple[x509.Certificate, ...] = ()
+    """Its tokens must lead to one of these, and to one of the client's."""
+    connect_seconds: float | None = None
+    """Time to a connection; None is the client's."""
+    attempt_seconds: float | None = None
+    """Time for one request; None is the client's."""
+    qualified_required: bool = False
+    """Whether a token must state that it is a qualified one (EN 319 422, clause 9)."""

@@ -1,5 +1,7 @@
 """The configuration: what is wrong is said at the start, all of it (FTS-SEC-1, design sections 6 and 10)."""
 
+import base64
+import json
 import socket
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from fts.document_tasks import settings_from
 from fts.errors import RefusalError
 from fts.frames import receive
 from fts.process_pool import _configuration
+from fts.tsa_messages import message_of, tsa_of
 from tests.unit.signing.issuing import authority
 from timestamping.client.settings import Rate, TsaSettings
 
@@ -89,6 +92,122 @@ def test_authorities_in_their_order_reach_the_document_processes(tmp_path: Path)
         TsaSettings("http://tsa-two.example/tsr", "0.4.0.2023.1.1", Rate(20, 1200.0)),
         TsaSettings("https://tsa-three.example/"),
     )
+
+
+LIST = """
+[[tsas]]
+url = "https://tsa-one.example/"
+policy = "0.4.0.2023.1.1"
+requests = 20
+seconds = 1200
+anchors = "tsa.pem"
+qualified_required = true
+connect_seconds = 1.5
+attempt_seconds = 4
+auth = AUTH
+[[tsas]]
+url = "http://tsa-two.example/tsr"
+"""
+BASIC = '{kind = "basic", user = "fts", secret_file = "tsa.secret"}'
+BEARER = '{kind = "bearer", secret_env = "TSA_SECRET"}'
+FIELD = '{kind = "header", name = "X-Api-Key", secret_file = "tsa.secret"}'
+
+
+def listed(tmp_path: Path, auth: str, more: str = "", **others: str) -> Path:
+    """Write a configuration with one list of authorities, in which the first has everything that one can have."""
+    path = written(tmp_path, more=more + LIST.replace("AUTH", auth), **others)
+    path.write_text(path.read_text().replace('tsa_url = "https://tsa.example/"\n', ""))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("auth", "header"),
+    [
+        (BASIC, ("authorization", "Basic " + base64.b64encode(b"fts:open sesame").decode())),
+        (BEARER, ("authorization", "Bearer from-the-environment")),
+        (FIELD, ("X-Api-Key", "open sesame")),
+    ],
+)
+def test_one_list_of_authorities(
+    tmp_path: Path, auth: str, header: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FTS-TS-2: the first of them can have all that the others can, and each its own secret, anchors and times."""
+    monkeypatch.setenv("TSA_SECRET", "from-the-environment")
+    root, own = authority("Root").certificate, authority("Timestamps").certificate
+    (tmp_path / "root.pem").write_bytes(root.public_bytes(Encoding.PEM))
+    (tmp_path / "tsa.pem").write_bytes(own.public_bytes(Encoding.PEM))
+    (tmp_path / "tsa.secret").write_text("open sesame\n")
+    configuration = load(listed(tmp_path, auth))
+    settings = configuration.engine_settings()
+    assert settings.tsas == (
+        TsaSettings(
+            "https://tsa-one.example/",
+            "0.4.0.2023.1.1",
+            Rate(20, 1200.0),
+            header=header,
+            anchors=(own,),
+            connect_seconds=1.5,
+            attempt_seconds=4.0,
+            qualified_required=True,
+        ),
+        TsaSettings("http://tsa-two.example/tsr"),
+    )
+    sent = json.loads(json.dumps([message_of(tsa) for tsa in settings.tsas]))
+    assert tuple(tsa_of(message) for message in sent) == settings.tsas
+    for shown in (repr(configuration), repr(settings)):
+        assert header[1] not in shown
+
+
+@pytest.mark.parametrize("secret", [None, "", "two\tparts", "ü", "\nsecond line"])
+def test_a_secret_that_is_none(tmp_path: Path, secret: str | None) -> None:
+    (tmp_path / "root.pem").write_bytes(authority("Root").certificate.public_bytes(Encoding.PEM))
+    (tmp_path / "tsa.pem").write_bytes((tmp_path / "root.pem").read_bytes())
+    if secret is not None:
+        (tmp_path / "tsa.secret").write_text(secret)
+    with pytest.raises(RefusalError, match=r"auth\.secret_file: .*tsa\.secret") as caught:
+        load(listed(tmp_path, BASIC)).engine_settings()
+    assert caught.value.code == "CONFIGURATION_INVALID"
+    assert not secret or secret.strip() not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("auth", "fault"),
+    [
+        (BASIC.replace('user = "fts", ', ""), "user: stands with kind = basic"),
+        (BASIC.replace('"fts"', '"f:s"'), "user"),
+        (FIELD.replace("X-Api-Key", "Content-Length"), "Content-Length is the client's own"),
+        (FIELD.replace("X-Api-Key", "a: b"), "name"),
+        (BEARER.replace(', secret_env = "TSA_SECRET"', ""), "secret_file or secret_env"),
+        (BEARER.replace("bearer", "digest"), "kind"),
+    ],
+)
+def test_ways_to_authenticate_that_are_none(tmp_path: Path, auth: str, fault: str) -> None:
+    with pytest.raises(RefusalError, match=fault):
+        load(listed(tmp_path, auth))
+
+
+def test_no_secret_in_the_clear_in_prod(tmp_path: Path) -> None:
+    """FTS-SEC-3: a secret goes over TLS only."""
+    path = listed(tmp_path, BASIC, KEYS + MAIL + TOKEN, environment="PROD")
+    load(path)
+    path.write_text(path.read_text().replace("https://tsa-one", "http://tsa-one"))
+    with pytest.raises(RefusalError, match="over TLS only"):
+        load(path)
+
+
+def test_one_way_to_name_them(tmp_path: Path) -> None:
+    with pytest.raises(RefusalError, match="tsas: needed"):
+        load(written(tmp_path, more=LIST.replace("AUTH", BASIC)))
+    path = written(tmp_path)
+    path.write_text(path.read_text().replace('tsa_url = "https://tsa.example/"\n', ""))
+    with pytest.raises(RefusalError, match="tsas: needed"):
+        load(path)
+    with pytest.raises(RefusalError, match="further_tsas: stand behind tsa_url"):
+        load(listed(tmp_path, BASIC, '[[further_tsas]]\nurl = "https://three.example/"\n'))
+    path = listed(tmp_path, BASIC)
+    path.write_text(path.read_text().replace("http://tsa-two.example/tsr", "https://tsa-one.example/"))
+    with pytest.raises(RefusalError, match="tsas: an authority stands there twice"):
+        load(path)
 
 
 @pytest.mark.parametrize(
