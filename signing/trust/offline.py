@@ -28,6 +28,7 @@ class EmbeddedData:
         self._certificates = tuple(dict.fromkeys(certificates))
         self._ocsps = tuple(dict.fromkeys(ocsps))
         self._crls = tuple(dict.fromkeys(crls))
+        self._found: dict[tuple[x509.Certificate, x509.Certificate], tuple[Evidence, ...]] = {}
 
     def path(self, leaf: x509.Certificate, more: Iterable[x509.Certificate], at: datetime) -> Path:
         """Return the verified path at a time (errors as `TrustAnchors.path`)."""
@@ -79,7 +80,10 @@ class EmbeddedData:
             raise OfflineError(f"the revocation data about {subject} is signed by a chain of responders without end")
         self._check_one(signers[0], issuer, at, None, depth + 1)
 
-    def _evidence(self, certificate: x509.Certificate, issuer: x509.Certificate) -> list[Evidence]:
+    def _evidence(self, certificate: x509.Certificate, issuer: x509.Certificate) -> tuple[Evidence, ...]:
+        known = self._found.get((certificate, issuer))
+        if known is not None:
+            return known
         found = []
         for read, items in ((from_ocsp, self._ocsps), (from_crl, self._crls)):
             for der in items:
@@ -87,4 +91,5 @@ class EmbeddedData:
                     found.append(read(der, certificate, issuer))
                 except EvidenceError:
                     continue
-        return found
+        self._found[certificate, issuer] = tuple(found)
+        return self._found[certificate, issuer]

@@ -74,7 +74,7 @@ class TrustAnchors:
         """
         issuers: dict[bytes, list[x509.Certificate]] = {}
         for candidate in dict.fromkeys((*self.certificates, *self.intermediates, *pool)):
-            issuers.setdefault(candidate.subject.public_bytes(), []).append(candidate)
+            issuers.setdefault(_subject(candidate), []).append(candidate)
         budget = [LIMITS.path_candidates]
         expired: list[x509.Certificate] = []
         for path in self._paths((leaf,), issuers, budget):
@@ -105,6 +105,11 @@ class TrustAnchors:
             budget[0] -= 1
             if may_issue(issuer, below=len(path) - 1) and is_issued_by(last, issuer):
                 yield from self._paths((*path, issuer), issuers, budget)
+
+
+@lru_cache(maxsize=1024)
+def _subject(certificate: x509.Certificate) -> bytes:
+    return certificate.subject.public_bytes()
 
 
 @lru_cache(maxsize=1024)

@@ -142,6 +142,7 @@ class _Verification:
         self._now = now
         self._report = report
         self._archive_reports = archive_reports
+        self._embedded: dict[int, EmbeddedData] = {}
 
     def run(self) -> Coverage:
         """Judge it; return what it covers."""
@@ -307,6 +308,12 @@ class _Verification:
         return None
 
     def _data(self, signature: XadesSignature, before: int) -> EmbeddedData:
+        """Return the validation data of the properties before a place."""
+        if before not in self._embedded:
+            self._embedded[before] = self._read_data(signature, before)
+        return self._embedded[before]
+
+    def _read_data(self, signature: XadesSignature, before: int) -> EmbeddedData:
         values = [each for each in signature.values() if each.position < before]
         certificates = []
         for der in dict.fromkeys(der for each in values for der in each.certificates):
