@@ -88,6 +88,7 @@ class Authority:
         )
         self._waiting: deque[_Waiting] = deque()
         self._task: asyncio.Task[None] | None = None
+        self._recording: set[asyncio.Task[None]] = set()
 
     def check(self) -> None:
         """Check that the unit may sign now; without a trusted time that is left to each query.
@@ -126,7 +127,7 @@ class Authority:
         try:
             while self._waiting:
                 await self._gather()
-                await self._batch()
+                self._batch()
         finally:
             # only a loop that ends leaves somebody waiting
             while self._waiting:
@@ -139,7 +140,7 @@ class Authority:
             seen = len(self._waiting)
             await asyncio.sleep(0)
 
-    async def _batch(self) -> None:
+    def _batch(self) -> None:
         end = perf_counter() + MAX_BATCH_SECONDS
         callers: list[asyncio.Future[Issued]] = []
         answers: list[Issued] = []
@@ -150,6 +151,15 @@ class Authority:
             callers.append(done)
             answers.append(issued)
             decisions.append(decision)
+        # the next batch need not wait for the disk
+        recording = asyncio.create_task(self._answer(callers, answers, decisions))
+        self._recording.add(recording)
+        recording.add_done_callback(self._recording.discard)
+
+    async def _answer(
+        self, callers: Sequence[asyncio.Future[Issued]], answers: Sequence[Issued], decisions: Sequence[Decision]
+    ) -> None:
+        """Record a batch, and then answer its callers."""
         try:
             failure = await self._record(decisions)
         except BaseException:

@@ -13,26 +13,22 @@ import os
 import re
 import secrets
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import lru_cache
+from functools import partial
 from json import dumps, loads
-from json.encoder import encode_basestring_ascii as quoted
 from pathlib import Path
 from typing import Any
 
 from timestamping.authority.clock.changes import ClockChange, encode_change
-from timestamping.authority.ports import ClockSnapshot, Decision, RecordFailedError
+from timestamping.authority.ports import Decision, RecordFailedError
+from timestamping.authority.record_lines import encode, moment_text
+from timestamping.authority.sync import FileSync, file_sync
 from timestamping.clock import Clock, utc_now
 
 FILE_BYTES = 64 * 1024 * 1024
 """A file that has reached this size, or is of another day (UTC), is followed by a new one."""
 MAX_LINE_BYTES = 1024 * 1024
-MAX_TEXT = 256
-"""Characters, and below octets and bits, of one field: what a query has beyond them is refused, and not kept."""
-MAX_OCTETS = 64
-MAX_BITS = 256
 FORMAT = "fts-tsa-records-1"
 _START = bytes(32).hex()
 _NAME = re.compile(r"decisions-\d{8}T\d{6}Z-[0-9a-f]{16}-\d{6}\.jsonl")
@@ -52,20 +48,33 @@ class _File:
     path: Path
     day: str
     size: int
+    """Octets that are durable."""
     digest: str
     """SHA-256 of the last line that is durable."""
+    end: int
+    """Octets that are written."""
+    tail: str
+    """SHA-256 of the last line that is written."""
 
 
 class FileDecisionLog:
     """Appends decisions to files of its own in a directory; for use on one event loop."""
 
-    def __init__(self, directory: Path, *, file_bytes: int = FILE_BYTES, clock: Clock = utc_now) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        file_bytes: int = FILE_BYTES,
+        clock: Clock = utc_now,
+        sync: Callable[[], FileSync] = file_sync,
+    ) -> None:
         """Cut torn records that killed processes left, and begin a file.
 
         Args:
             directory: made if it is missing; several processes may share it.
             file_bytes: size from which a file is followed by another.
             clock: names the files, and says when a day is over.
+            sync: makes what syncs the files.
 
         Raises:
             RecordFailedError: the directory cannot be written.
@@ -78,6 +87,9 @@ class FileDecisionLog:
         self._previous = ("", _START)
         self._file: _File | None = None
         self._pending: list[tuple[list[str], asyncio.Future[None]]] = []
+        self._written: list[asyncio.Future[None]] = []
+        self._syncing: list[asyncio.Future[None]] = []
+        self._sync = sync()
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             cut_torn_records(directory)
@@ -99,6 +111,8 @@ class FileDecisionLog:
 
     async def _appended(self, bodies: list[str]) -> None:
         loop = asyncio.get_running_loop()
+        if self._syncing and self._syncing[0].get_loop() is not loop:
+            self._settle()  # the loop that waited for the disk has ended
         done: asyncio.Future[None] = loop.create_future()
         if not self._pending:
             loop.call_soon(self._commit)
@@ -106,37 +120,37 @@ class FileDecisionLog:
         await done
 
     def close(self) -> None:
-        """Close the file; what was appended is durable already."""
+        """Make durable what is written, tell who waits for it, and close the file."""
+        self._end_file()
+        self._sync.close()
+
+    def _end_file(self) -> None:
+        self._settle()
         file, self._file = self._file, None
         if file is not None:
             self._previous = (file.path.name, file.digest)
             os.close(file.descriptor)
 
     def _commit(self) -> None:
-        """Write everything that waits, in one piece, and make it durable."""
+        """Write everything that waits, in one piece, and have it synced."""
         waiting, self._pending = self._pending, []
-        failure: RecordFailedError | None = None
+        callers = [done for _, done in waiting]
         try:
             self._write([body for bodies, _ in waiting for body in bodies])
         except Exception as error:  # noqa: BLE001 - whoever waits must be told, whatever went wrong
-            failure = RecordFailedError(f"decisions cannot be recorded in {self._directory}: {error}")
-            failure.__cause__ = error
-        for _, done in waiting:
-            if done.cancelled():
-                continue
-            if failure is None:
-                done.set_result(None)
-            else:
-                done.set_exception(failure)
+            self._tell(callers, error)
+            return
+        self._written += callers
+        self._start_sync()
 
     def _write(self, bodies: Sequence[str]) -> None:
         file = self._file
-        if file is not None and (file.size >= self._file_bytes or file.day != f"{self._clock():%Y%m%d}"):
-            self.close()
-            file = None
-        if file is None:
-            file = self._file = self._begin()
-        digest = file.digest
+        if file is not None and (file.end >= self._file_bytes or file.day != f"{self._clock():%Y%m%d}"):
+            self._end_file()
+        if self._file is None:
+            self._file = self._begin()
+        file = self._file
+        digest = file.tail
         lines = []
         for body in bodies:
             line = f'{{"chain":"{digest}",{body}}}\n'.encode("ascii")
@@ -146,16 +160,55 @@ class FileDecisionLog:
         try:
             _write_all(file.descriptor, data)
         except BaseException:
-            self._give_up(file, file.size + len(data), digest, ends=False)
+            self._settle()
+            if self._file is file:
+                self._give_up(file, file.size + len(data), digest, ends=False)
             raise
+        file.end += len(data)
+        file.tail = digest
+
+    def _start_sync(self) -> None:
+        """Sync once for all that is written; what is written meanwhile waits for the next one.
+
+        Two syncs of a file at the same time would not both hear of an error of the disk.
+        """
+        file = self._file
+        if self._syncing or not self._written or file is None:
+            return
+        self._syncing, self._written = self._written, []
+        synced = partial(self._synced, file, file.end, file.tail)
         try:
-            os.fdatasync(file.descriptor)
-        except BaseException:
-            # what is on the disk is not known, also not after another try: another file follows
-            self._give_up(file, file.size + len(data), digest, ends=True)
-            raise
-        file.size += len(data)
-        file.digest = digest
+            self._sync.start(file.descriptor, synced)
+        except Exception as error:  # noqa: BLE001 - whoever waits must be told
+            synced(error)
+
+    def _synced(self, file: _File, end: int, tail: str, error: Exception | None) -> None:
+        callers, self._syncing = self._syncing, []
+        if error is None:
+            file.size, file.digest = end, tail
+            self._tell(callers)
+            self._start_sync()
+            return
+        # what is on the disk is not known, also not after another try: another file follows
+        callers, self._written = callers + self._written, []
+        self._give_up(file, file.end, file.tail, ends=True)
+        self._tell(callers, error)
+
+    def _settle(self) -> None:
+        """Keep the loop until all that is written is durable, or given up, and its callers know."""
+        while self._syncing:
+            self._sync.wait()
+
+    def _tell(self, callers: Sequence[asyncio.Future[None]], error: Exception | None = None) -> None:
+        for done in callers:
+            if done.cancelled():
+                continue
+            if error is None:
+                done.set_result(None)
+            else:
+                failure = RecordFailedError(f"decisions cannot be recorded in {self._directory}: {error}")
+                failure.__cause__ = error
+                done.set_exception(failure)
 
     def _give_up(self, file: _File, end: int, digest: str, *, ends: bool) -> None:
         """Take back a write that failed; where that fails too, go on in another file, behind what is there.
@@ -163,15 +216,16 @@ class FileDecisionLog:
         `end` and `digest` are those of a write that succeeded: a file that has that size holds its lines.
         """
         if _cut_back(file):
+            file.end, file.tail = file.size, file.digest
             if ends:
-                self.close()
+                self._end_file()
             return
         try:
             if os.fstat(file.descriptor).st_size == end:
                 file.digest = digest
         except OSError as error:
             _log.error("%s cannot be looked at: %s", file.path, error)
-        self.close()
+        self._end_file()
 
     def _begin(self) -> _File:
         now = self._clock()
@@ -184,7 +238,7 @@ class FileDecisionLog:
             "number": self._number,
             "node": socket.gethostname(),
             "process": os.getpid(),
-            "begun": _moment(now),
+            "begun": moment_text(now),
             "file_before": before,
         }
         line = dumps(head, separators=(",", ":")).encode("ascii") + b"\n"
@@ -199,25 +253,8 @@ class FileDecisionLog:
             path.unlink(missing_ok=True)
             raise
         self._number += 1
-        return _File(descriptor, path, f"{now:%Y%m%d}", len(line), hashlib.sha256(line).hexdigest())
-
-
-def encode(decision: Decision) -> str:
-    """Return the members of a decision's JSON object, in a fixed order, without the braces."""
-    caller = decision.caller
-    return (
-        f'"received_at":{_time(decision.received_at)},"decided_at":{_time(decision.decided_at)},'
-        f'"client":{_text(caller.client_id)},"address":{_text(caller.address)},'
-        f'"reference":{_text(caller.reference)},"query_octets":{decision.query_octets},'
-        f'"imprint_algorithm":{_text(decision.imprint_algorithm)},"imprint":{_hex(decision.imprint)},'
-        f'"policy_asked":{_text(decision.policy_asked)},"nonce":{_number(decision.nonce)},'
-        f'"certificates_asked":{_truth(decision.certificates_asked)},'
-        f'"extensions_asked":{_truth(decision.extensions_asked)},"fail_info":{_text(decision.fail_info)},'
-        f'"serial_number":{_number(decision.serial_number)},"gen_time":{_time(decision.gen_time)},'
-        f'"policy":{_text(decision.policy)},"unit":{_text(decision.unit)},'
-        f'"clock":{_snapshot(decision.snapshot)},"signing_seconds":{_seconds(decision.signing_seconds)},'
-        f'"token_sha256":{_hex(decision.token_sha256)}'
-    )
+        digest = hashlib.sha256(line).hexdigest()
+        return _File(descriptor, path, f"{now:%Y%m%d}", len(line), digest, len(line), digest)
 
 
 def read_records(directory: Path) -> Iterator[dict[str, Any]]:
@@ -344,47 +381,3 @@ def _sync_directory(directory: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _moment(moment: datetime) -> str:
-    if moment.tzinfo is not UTC:
-        moment = moment.astimezone(UTC)
-    return moment.isoformat(timespec="microseconds")[: -len("+00:00")] + "Z"
-
-
-def _time(moment: datetime | None) -> str:
-    return "null" if moment is None else f'"{_moment(moment)}"'
-
-
-def _text(text: str | None) -> str:
-    return "null" if text is None else quoted(text[:MAX_TEXT])
-
-
-def _hex(octets: bytes | None) -> str:
-    return "null" if octets is None else f'"{octets[:MAX_OCTETS].hex()}"'
-
-
-def _number(number: int | None) -> str:
-    if number is None:
-        return "null"
-    return f'"{number:x}"' if number.bit_length() <= MAX_BITS else '"too long"'
-
-
-def _truth(truth: bool | None) -> str:
-    return "null" if truth is None else "true" if truth else "false"
-
-
-def _seconds(seconds: float | None) -> str:
-    return "null" if seconds is None else f"{seconds:.6f}"
-
-
-@lru_cache(maxsize=8)
-def _snapshot(snapshot: ClockSnapshot | None) -> str:
-    """Encode a snapshot, which stays the same for many decisions."""
-    if snapshot is None:
-        return "null"
-    return (
-        f'{{"number":{snapshot.number},"state":{quoted(snapshot.state)},'
-        f'"offset_seconds":{_seconds(snapshot.offset_seconds)},"error_seconds":{_seconds(snapshot.error_seconds)},'
-        f'"checked_at":{_time(snapshot.checked_at)}}}'
-    )

@@ -4,89 +4,36 @@ import asyncio
 import json
 import logging
 import os
-import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.unit.timestamping.recording import (
+    GRANTED,
+    NOON,
+    REFUSED,
+    append,
+    full_disk,
+    nonces,
+    numbered,
+    only_file,
+    opened,
+)
 from timestamping.authority import records
-from timestamping.authority.ports import Caller, ClockSnapshot, ClockState, Decision, RecordFailedError
+from timestamping.authority.ports import Caller, RecordFailedError
+from timestamping.authority.record_lines import MAX_OCTETS, MAX_TEXT, encode
 from timestamping.authority.records import (
-    MAX_OCTETS,
-    MAX_TEXT,
     FileDecisionLog,
     RecordsDamagedError,
     cut_torn_records,
-    encode,
     read_records,
 )
-
-NOON = datetime(2026, 11, 27, 12, 0, 0, 125_000, tzinfo=UTC)
-SNAPSHOT = ClockSnapshot(7, ClockState.GOOD, -0.0021, 0.01, ("a", "b"), NOON, 4711.0)
-GRANTED = Decision(
-    received_at=NOON,
-    decided_at=NOON + timedelta(milliseconds=2),
-    caller=Caller("client", "192.0.2.1", "reference"),
-    query_octets=57,
-    imprint_algorithm="2.16.840.1.101.3.4.2.1",
-    imprint=bytes(range(32)),
-    policy_asked=None,
-    nonce=255,
-    certificates_asked=True,
-    extensions_asked=False,
-    fail_info=None,
-    serial_number=1 << 158,
-    gen_time=NOON.replace(microsecond=0),
-    policy="2.25.4711",
-    unit="ab" * 32,
-    snapshot=SNAPSHOT,
-    signing_seconds=0.00004,
-    token_sha256=bytes(32),
-)
-NOTHING = (None,) * 7
-REFUSED = Decision(
-    NOON,
-    NOON,
-    Caller(),
-    3,
-    *NOTHING[:6],
-    "badDataFormat",
-    *NOTHING,
-)
-
-
-def numbered(number: int) -> Decision:
-    return GRANTED._replace(nonce=number)
-
-
-def append(log: FileDecisionLog, *decisions: Decision) -> None:
-    """Have each decision appended by a caller of its own, all at once."""
-
-    async def callers() -> None:
-        await asyncio.gather(*[log.append([decision]) for decision in decisions])
-
-    asyncio.run(callers())
-
-
-@contextmanager
-def opened(directory: Path, **settings: object) -> Iterator[FileDecisionLog]:
-    log = FileDecisionLog(directory, **settings)  # type: ignore[arg-type]
-    yield log
-    log.close()
-
-
-def nonces(directory: Path) -> list[int]:
-    return [int(record["nonce"], 16) for record in read_records(directory)]
-
-
-def only_file(directory: Path) -> Path:
-    (path,) = directory.iterdir()
-    return path
+from timestamping.authority.sync import InlineSync
 
 
 def test_what_a_record_says(tmp_path: Path) -> None:
@@ -166,7 +113,7 @@ def test_callers_that_wait_together_share_one_sync(tmp_path: Path, monkeypatch: 
     async def all_at_once(log: FileDecisionLog) -> None:
         await asyncio.gather(*[caller(log, number) for number in range(50)])
 
-    with opened(tmp_path) as log:
+    with opened(tmp_path, sync=InlineSync) as log:
         asyncio.run(all_at_once(log))
         asyncio.run(caller(log, 50))
     assert events == ["synced", *["answered"] * 50, "synced", "answered"]
@@ -174,7 +121,7 @@ def test_callers_that_wait_together_share_one_sync(tmp_path: Path, monkeypatch: 
 
 
 def test_nobody_is_told_of_a_record_whose_sync_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with opened(tmp_path) as log:
+    with opened(tmp_path, sync=InlineSync) as log:
         append(log, numbered(1))
         with monkeypatch.context() as broken:
 
@@ -191,7 +138,7 @@ def test_nobody_is_told_of_a_record_whose_sync_failed(tmp_path: Path, monkeypatc
 
 def test_a_write_that_can_neither_be_synced_nor_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The disk gives out altogether for a moment: nobody is told of a record, and the files still read as whole."""
-    with opened(tmp_path) as log:
+    with opened(tmp_path, sync=InlineSync) as log:
         append(log, numbered(1))
         with monkeypatch.context() as broken:
 
@@ -246,17 +193,6 @@ def test_a_file_without_a_head_is_told(tmp_path: Path, caplog: pytest.LogCapture
     only_file(tmp_path).write_bytes(b"")
     assert nonces(tmp_path) == []
     assert "has no head" in caplog.text
-
-
-@contextmanager
-def full_disk(octets: int) -> Iterator[None]:
-    """Have the kernel refuse what makes a file longer than that."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (octets, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.parametrize("room", [0, 1, 300, 1_000, 2_000])
