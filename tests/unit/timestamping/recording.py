@@ -4,7 +4,7 @@ import asyncio
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from timestamping.authority.ports import Caller, ClockSnapshot, ClockState, Decision
