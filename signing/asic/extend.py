@@ -9,7 +9,7 @@ from signing.ports import DocumentError
 from signing.trust.validation_data import ValidationDataEngine
 from signing.xades.extend import Extended, Progress, extend_document
 from signing.xades.references import References
-from timestamping.algorithms import DigestAlgorithm
+from timestamping.algorithms import DigestAlgorithm, RunningHash
 from timestamping.clock import Clock
 from timestamping.ports import TimestampSource
 
@@ -43,12 +43,13 @@ async def extend(
     held = opened(stream)
     files = held.resolvable()
     required = [each.name for each in held.files]
+    hashes: dict[str, dict[DigestAlgorithm, RunningHash]] = {}
     progress = Progress()
     changed: dict[str, bytes] = {}
     for name, each in held.signatures.items():
         known = len(progress.archived)
         try:
-            references = References(read_signatures(each), files)
+            references = References(read_signatures(each), files, hashes)
             await extend_document(
                 references, digest, progress, engine=engine, timestamps=timestamps, clock=clock, required=required
             )

@@ -81,9 +81,9 @@ def _entries(
 ) -> list[tuple[str, bytes | BinaryIO]]:
     """Return what stands in the container behind `mimetype`, in order."""
     entries: list[tuple[str, bytes | BinaryIO]] = [(each.name, each.stream) for each in files]
+    if container is Container.ASIC_E and (earlier is None or earlier.manifest is None):
+        entries.append((MANIFEST, make_manifest(container, files)))
     if earlier is None:
-        if container is Container.ASIC_E:
-            entries.append((MANIFEST, make_manifest(container, files)))
         return [*entries, (place_of(container, ()), with_signature(signature))]
     entries += [(each.name, each.stream) for each in earlier.others]
     place = place_of(container, earlier.signatures)

@@ -5,7 +5,7 @@ import os
 from typing import BinaryIO
 
 from signing.asic.manifest import mismatches
-from signing.asic.ports import MANIFEST
+from signing.asic.ports import MANIFEST, Container
 from signing.asic.reading import Opened, opened
 from signing.asic.signature_files import read_signatures
 from signing.pades.report import DocumentReport, Finding
@@ -13,6 +13,7 @@ from signing.ports import DocumentError
 from signing.trust.path import TrustAnchors
 from signing.xades.references import CHUNK, References
 from signing.xades.verify import verify_document
+from timestamping.algorithms import DigestAlgorithm, RunningHash
 from timestamping.clock import Clock
 
 
@@ -49,9 +50,10 @@ def verify_opened(stream: BinaryIO, anchors: TrustAnchors, *, clock: Clock) -> t
     except DocumentError as error:
         report.problems.append(Finding(error.code, str(error)))
         return report, held
+    hashes: dict[str, dict[DigestAlgorithm, RunningHash]] = {}
     for each in held.signatures.values():
         try:
-            references = References(read_signatures(each), files)
+            references = References(read_signatures(each), files, hashes)
             verify_document(references, anchors, now, report, required=required)
         except DocumentError as error:
             report.problems.append(Finding(error.code, f"{each.name}: {error}"))
@@ -60,7 +62,10 @@ def verify_opened(stream: BinaryIO, anchors: TrustAnchors, *, clock: Clock) -> t
 
 def _check_beside(held: Opened, report: DocumentReport) -> None:
     """Check the manifest, and that nothing in META-INF is left unread."""
-    if held.manifest is not None:
+    if held.manifest is None:
+        if held.container is Container.ASIC_E:
+            report.problems.append(Finding("MANIFEST_MISMATCH", f"there is no {MANIFEST}"))
+    else:
         for what in mismatches(held.container, [each.name for each in held.files], held.manifest):
             report.problems.append(Finding("MANIFEST_MISMATCH", what))
     for other in held.others:

@@ -1,7 +1,8 @@
 """Tampering with signed containers: a file of TOML says what is done and what our verification must say (Z1 to Z4).
 
 `material` is `b`, `lta` (ASiC-E) or `simple` (ASiC-S at LTA). [[replace]], [[remove]], [[rename]], [[add]] and
-[[steal]] (an entry of another container) work on the entries, in this order; `codes` are all problems that are found.
+[[steal]] (an entry of another container) work on the entries, in this order; `codes` are all problems that are found,
+`dss` tells whether EU DSS `complains`, `warns`, or `accepts`.
 """
 
 import io
@@ -16,6 +17,7 @@ import pytest
 from signing.asic.ports import Container
 from signing.pades.report import DocumentReport
 from signing.ports import DocumentError, Level, Profile
+from tests.oracles.oracle import Oracle, OracleError
 from tests.support.asic import extend_container, sign_container, verify_container
 from tests.support.line import Line
 
@@ -53,18 +55,37 @@ def test_materials_are_valid(materials: Materials, line: Line) -> None:
 
 
 @pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
-def test_tampering_is_named(path: Path, materials: Materials, line: Line) -> None:
+def test_tampering_is_named(path: Path, materials: Materials, line: Line, oracle: Oracle, tmp_path: Path) -> None:
     case = tomllib.loads(path.read_text("utf-8"))
     changed = edited(materials[case["material"]], case, materials["other"])
     report = verify_container(line, changed)
     assert codes(report) == set(case["codes"])
-    assert report.valid == (not case["codes"])
+    assert not report.valid
+    assert said_by_dss(changed, case["material"], line, oracle, tmp_path) == case["dss"]
 
 
 def test_a_signature_over_one_file_of_two_is_not_extended(materials: Materials, line: Line) -> None:
     added = edited(materials["b"], {"add": [{"name": "extra.txt", "content": "x"}]}, b"")
     with pytest.raises(DocumentError, match=r"extra\.txt"):
         extend_container(line, added)
+
+
+def said_by_dss(data: bytes, material: str, line: Line, oracle: Oracle, folder: Path) -> str:
+    """What EU DSS does, the signer's certificate being an anchor at level B: `complains`, `warns`, or `accepts`."""
+    path = folder / "container.asice"
+    path.write_bytes(data)
+    anchors = [line.root_pem]
+    level, stamps = Level.LTA, 2
+    if material == "b":
+        anchors += [line.pem(name, signer.certificate) for name, signer in line.pki.signers.items()]
+        level, stamps = Level.B, 0
+    try:
+        validation = oracle.validate(path, anchors)
+    except OracleError:
+        return "complains"
+    if validation.verdict(level.value, timestamps=stamps, form="XAdES"):
+        return "complains"
+    return "warns" if any(signature.warnings for signature in validation.signatures) else "accepts"
 
 
 def edited(data: bytes, case: Mapping[str, Any], other: bytes) -> bytes:

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from signing.asic.ports import Container
 from signing.ports import Level
+from tests.conformance.xades.conftest import xmlsec  # noqa: F401  a fixture
 from tests.oracles.oracle import Oracle, Pkcs8Key
 from tests.oracles.reports import Validation
 from tests.support.line import Line

@@ -2,6 +2,7 @@
 
 import io
 import tracemalloc
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
@@ -19,6 +20,7 @@ from signing.asic.verify import verify
 from signing.limits import LIMITS
 from signing.ports import DocumentChangedError, Level, Profile, ReleaseError
 from signing.xades.ports import DataObject, DocumentError
+from tests.conformance.asic.conftest import ContainerJudge
 from tests.support.asic import objects, sign_again, sign_container, verify_container
 from tests.support.line import Line, sign_value
 from timestamping.algorithms import DigestAlgorithm
@@ -132,3 +134,18 @@ def test_media_types_of_the_manifest_are_those_of_the_next_signature(full_line: 
     twice = sign_again(full_line, once, profile=Profile(Level.B))
     assert [each.mime_type for each in twice.prepared.objects] == ["application/xml", "text/plain"]
     assert verify_container(full_line, twice.data).valid
+
+
+def test_a_further_signature_brings_the_manifest_that_was_missing(
+    full_line: Line, container_judge: ContainerJudge
+) -> None:
+    once = sign_container(full_line, FILES).data
+    bare = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(once)) as old, zipfile.ZipFile(bare, "w") as new:
+        for name in old.namelist():
+            if name != "META-INF/manifest.xml":
+                new.writestr(zipfile.ZipInfo(name), old.read(name))
+    assert [p.code for p in verify_container(full_line, bare.getvalue()).problems] == ["MANIFEST_MISMATCH"]
+    twice = sign_again(full_line, bare.getvalue()).data
+    assert verify_container(full_line, twice).valid
+    assert container_judge(twice).verdict("LTA", signatures=2, timestamps=4, form="XAdES") == []

@@ -1,4 +1,4 @@
-"""Containers of each kind, level and key, judged by EU DSS and OpenSSL, and unpacked by others (FTS-SIG-5)."""
+"""Containers of each kind, level and key, judged by EU DSS, xmlsec1 and OpenSSL, and unpacked by others (FTS-SIG-5)."""
 
 import io
 import zipfile
@@ -14,6 +14,7 @@ from signing.ports import Level, Profile
 from tests.conformance.asic.conftest import DSS_CONTAINERS, ContainerJudge
 from tests.conformance.programs import Complaints, OpenSsl, run
 from tests.conformance.test_matrix import DSS_NAMES, KEYS, TIMESTAMPS, Key, own_anchors
+from tests.conformance.xades.conftest import XmlSec
 from tests.conformance.xades.test_xades_matrix import timestamps
 from tests.support.asic import sign_again, sign_container, verify_container
 from tests.support.line import Line
@@ -43,7 +44,13 @@ CELLS = [
 
 @pytest.mark.parametrize(("form", "key", "level"), CELLS, ids=[f"{f.name}-{k.name}-{lv}" for f, k, lv in CELLS])
 def test_every_judge_accepts(
-    full_line: Line, container_judge: ContainerJudge, openssl: OpenSsl, form: Form, key: Key, level: Level
+    full_line: Line,
+    container_judge: ContainerJudge,
+    xmlsec: XmlSec,
+    openssl: OpenSsl,
+    form: Form,
+    key: Key,
+    level: Level,
 ) -> None:
     profile = Profile(level, rsa_pss=key.rsa_pss)
     signed = sign_container(full_line, form.files, form.container, key.signer, profile).data
@@ -52,6 +59,9 @@ def test_every_judge_accepts(
     complaints = validation.verdict(level.value, timestamps=TIMESTAMPS[level], form="XAdES")
     complaints += [warning for signature in validation.signatures for warning in signature.warnings]
     complaints += stamps(signed, openssl, TIMESTAMPS[level])
+    if not key.rsa_pss:  # xmlsec1 1.2 does not know RSASSA-PSS
+        (signatures,) = opened(io.BytesIO(signed)).signatures.values()
+        complaints += xmlsec(signatures.stream.read(), form.files)
     assert (complaints, validation.container) == ([], DSS_CONTAINERS[form.container])
     (signature,) = validation.signatures
     assert (signature.digest_algorithm, signature.encryption_algorithm) == ("SHA256", key.dss_name)
