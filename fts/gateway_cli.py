@@ -6,6 +6,7 @@ What they need is imported when they run, so that the other commands start fast.
 
 import asyncio
 import json
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -97,15 +98,38 @@ def master_key_create_command(config: Config) -> None:
 @master_key.command("check")
 def master_key_check_command(config: Config) -> None:
     """Read the master key as the processes do, and say whether it can be had."""
-    from fts.keyring import KeyringError
     from fts.master_key import keyring_of
 
     configuration = _loaded(config)
-    try:
-        keyring_of(configuration)
-    except KeyringError as error:
-        fail(RefusalError("MASTER_KEY_REFUSED", str(error), "Correct what is named."), REFUSED)
+    _with_master_key(lambda: keyring_of(configuration))
     typer.echo("the master key can be had")
+
+
+@master_key.command("rewrap")
+def master_key_rewrap_command(
+    config: Config,
+    to: Annotated[
+        Path, typer.Option("--to", help="The configuration to come: the same, with another [master_key_token].")
+    ],
+) -> None:
+    """Wrap the master key by another key of a token, which is made where there is none; nothing else changes."""
+    from fts.key_rotation import rewrap
+    from fts.operators import operator
+
+    before, after = _loaded(config), _loaded(to)
+    _with_master_key(lambda: asyncio.run(rewrap(before, after, operator())))
+    typer.echo("the master key is wrapped anew: restart the processes with the new configuration, then confirm")
+
+
+@master_key.command("confirm")
+def master_key_confirm_command(config: Config) -> None:
+    """Remove the form under the wrapping key before; first the processes must run under the new one."""
+    from fts.key_rotation import confirm
+    from fts.operators import operator
+
+    configuration = _loaded(config)
+    _with_master_key(lambda: asyncio.run(confirm(configuration, operator())))
+    typer.echo("the form under the key before is removed: delete that key in its token, too")
 
 
 @gateway.command("trail")
@@ -154,10 +178,15 @@ def _loaded(path: Path) -> "Configuration":
 
 
 def _create_master_key(configuration: "Configuration") -> None:
-    from fts.keyring import KeyringError
     from fts.master_key import create
 
+    _with_master_key(lambda: create(configuration), "Correct what is named; nothing was written.")
+
+
+def _with_master_key(work: Callable[[], object], remedy: str = "Correct what is named.") -> None:
+    from fts.keyring import KeyringError
+
     try:
-        create(configuration)
+        work()
     except KeyringError as error:
-        fail(RefusalError("MASTER_KEY_REFUSED", str(error), "Correct what is named; nothing was written."), REFUSED)
+        fail(RefusalError("MASTER_KEY_REFUSED", str(error), remedy), REFUSED)

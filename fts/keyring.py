@@ -8,7 +8,7 @@
 | webhook | the secret that signs a client's messages | clients get new secrets |
 | signer | keyed hash of a signer's identification number in the trail | search by number ends at that time |
 | idempotency | keyed hashes of Idempotency-Key and request | a repeated request makes another signing |
-| audit-custody | encrypts the personal parts of the trail and of incidents | see docs/adr/0006-the-trail.md |
+| audit-custody | encrypts the personal parts of the trail and of incidents | see docs/adr/0007-the-trail.md |
 | documents | wraps the keys of documents | open documents cannot be read: at most five days |
 """
 

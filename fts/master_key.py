@@ -1,7 +1,8 @@
 """The master key as it is kept: wrapped by a key that never leaves a PKCS#11 token or, outside PROD, in a plain file.
 
 The wrapped form (AES-256-GCM by the token) is worthless without the token. A process unwraps it at its start, in the
-thread that touches PKCS#11 (ADR 2); the session ends with that.
+thread that touches PKCS#11 (ADR 2); the session ends with that. While another wrapping key takes over
+(`fts.key_rotation`), the form before lies beside the new one and is read where the configuration still names its key.
 """
 
 import json
@@ -10,6 +11,7 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,7 +41,88 @@ def keyring_of(configuration: Configuration) -> Keyring:
     if token is None:
         _LOG.warning("THE MASTER KEY IS A PLAIN FILE: whoever reads it reads every document; refused in PROD")
         return Keyring.from_file(configuration.master_key)
-    return Keyring(_unwrapped(configuration.master_key, token))
+    path, previous = configuration.master_key, previous_of(configuration.master_key)
+    if previous.exists() and not read(path).is_under(token) and read(previous).is_under(token):
+        _LOG.warning("the master key is read from %s: another wrapping key is taking over", previous)
+        path = previous
+    return Keyring(unwrapped(path, token))
+
+
+def previous_of(path: Path) -> Path:
+    """Return where the form under the wrapping key before lies until the new one is confirmed."""
+    return path.with_name(f"{path.name}.previous")
+
+
+@dataclass(frozen=True, slots=True)
+class Wrapped:
+    """The master key as a file holds it."""
+
+    token: str
+    """Label of the token of the wrapping key; a note, which nothing authenticates."""
+    label: str
+    """Label of the wrapping key; likewise."""
+    nonce: bytes
+    ciphertext: bytes
+
+    def is_under(self, token: KeyToken) -> bool:
+        """Tell whether the notes name the key of `token`."""
+        return (self.token, self.label) == (token.token, token.label)
+
+    def text(self) -> str:
+        """Return what stands in the file: one line of JSON."""
+        kept = {"format": FORMAT, "token": self.token, "label": self.label}
+        return json.dumps({**kept, "nonce": self.nonce.hex(), "wrapped": self.ciphertext.hex()}) + "\n"
+
+
+def read(path: Path) -> Wrapped:
+    """Read a wrapped master key.
+
+    Raises:
+        KeyringError: the file holds none.
+    """
+    try:
+        with path.open("rb") as file:
+            kept = json.loads(file.read(_FILE_BYTES))
+        if kept["format"] != FORMAT:
+            raise ValueError("it is of another format")
+        octets = (bytes.fromhex(kept[member]) for member in ("nonce", "wrapped"))
+        return Wrapped(str(kept["token"]), str(kept["label"]), *octets)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise KeyringError(f"{path} is no wrapped master key (fts master-key create makes one): {error}") from error
+
+
+def wrapped(master: bytes, token: KeyToken) -> Wrapped:
+    """Wrap a master key under the token's key, which is made where there is none.
+
+    Raises:
+        KeyringError: the token cannot be used.
+    """
+    with _session(token, writing=True) as session:
+        key = _wrapping_key(session, token) or _generated(session, token)
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        try:
+            return Wrapped(token.token, token.label, nonce, bytes(key.encrypt(master, **_gcm(nonce))))
+        except PKCS11Error as error:
+            raise KeyringError(f"the key {token.label!r} of {token.token!r} does not wrap: {error!r}") from error
+
+
+def unwrapped(path: Path, token: KeyToken) -> bytes:
+    """Return the master key that a file holds, by the token's key.
+
+    Raises:
+        KeyringError: the file or the token cannot be used, or they do not belong together.
+    """
+    kept = read(path)
+    with _session(token) as session:
+        key = _wrapping_key(session, token)
+        if key is None:
+            raise KeyringError(f"the token {token.token!r} has no key {token.label!r}")
+        try:
+            return bytes(key.decrypt(kept.ciphertext, **_gcm(kept.nonce)))
+        except PKCS11Error as error:
+            raise KeyringError(
+                f"{path} was changed, or was wrapped by another key than {token.label!r} of {token.token!r}"
+            ) from error
 
 
 def create(configuration: Configuration) -> None:
@@ -53,12 +136,7 @@ def create(configuration: Configuration) -> None:
         if token is None:
             Keyring.create_file(configuration.master_key)
             return
-        with _session(token, writing=True) as session:
-            key = _wrapping_key(session, token) or _generated(session, token)
-            nonce = secrets.token_bytes(_NONCE_BYTES)
-            wrapped = bytes(key.encrypt(secrets.token_bytes(_MASTER_BYTES), **_gcm(nonce)))
-        kept = {"format": FORMAT, "token": token.token, "label": token.label}
-        text = json.dumps({**kept, "nonce": nonce.hex(), "wrapped": wrapped.hex()}) + "\n"
+        text = wrapped(secrets.token_bytes(_MASTER_BYTES), token).text()
         with open(
             configuration.master_key, "x", encoding="ascii", opener=lambda name, flags: os.open(name, flags, 0o600)
         ) as file:
@@ -67,27 +145,6 @@ def create(configuration: Configuration) -> None:
         raise KeyringError(f"{configuration.master_key} is there already, and is not replaced") from error
     except OSError as error:
         raise KeyringError(f"the master key cannot be written: {error}") from error
-
-
-def _unwrapped(path: Path, token: KeyToken) -> bytes:
-    try:
-        with path.open("rb") as file:
-            kept = json.loads(file.read(_FILE_BYTES))
-        if kept["format"] != FORMAT:
-            raise ValueError("it is of another format")
-        nonce, wrapped = bytes.fromhex(kept["nonce"]), bytes.fromhex(kept["wrapped"])
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise KeyringError(f"{path} is no wrapped master key (fts master-key create makes one): {error}") from error
-    with _session(token) as session:
-        key = _wrapping_key(session, token)
-        if key is None:
-            raise KeyringError(f"the token {token.token!r} has no key {token.label!r}")
-        try:
-            return bytes(key.decrypt(wrapped, **_gcm(nonce)))
-        except PKCS11Error as error:
-            raise KeyringError(
-                f"{path} was changed, or was wrapped by another key than {token.label!r} of {token.token!r}"
-            ) from error
 
 
 @contextmanager
