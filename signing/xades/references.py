@@ -62,29 +62,36 @@ class Dereferenced:
     document: XmlDocument
     nodes: NodeSet | None = None
     """The node set before canonicalisation, where the reference is to this document."""
+    form: tuple[Canonicalization, tuple[str, ...]] | None = None
+    """The algorithm and PrefixList by which a transform canonicalises the node set."""
     octets: bytes | None = None
     file: BinaryIO | None = None
     """A detached file, read as it is."""
     hashes: dict[DigestAlgorithm, RunningHash] = field(default_factory=dict)
-    """Of a detached file, as far as it was read through."""
+    """Of its octets, as far as they were hashed; unused where they depend on who asks."""
 
     def digest(self, algorithm: DigestAlgorithm) -> bytes:
         """Hash it; a node set is canonicalised by C14N 1.0 (XMLDSig 1.1, clause 4.4.3.2)."""
         return self.begun(algorithm, Canonicalization.C14N_10).digest()
 
     def begun(self, algorithm: DigestAlgorithm, method: Canonicalization) -> RunningHash:
-        """Return a hash of it that can go on; a node set is canonicalised by `method`, a file read through once."""
-        if self.file is not None:
-            if algorithm not in self.hashes:
-                self.hashes.update(hashes_of(self.file, {algorithm}))
+        """Return a hash of it that can go on; where no transform canonicalises a node set, `method` does."""
+        if algorithm in self.hashes:
             return self.hashes[algorithm].copy()
         running = algorithm.new()
         for part in self.parts(method):
             running.update(part)
+        if not self.needs_method:
+            self.hashes[algorithm] = running.copy()
         return running
 
+    @property
+    def needs_method(self) -> bool:
+        """Whether it has no octets until somebody names a canonicalisation."""
+        return self.file is None and self.octets is None and self.form is None
+
     def parts(self, method: Canonicalization) -> Iterator[bytes]:
-        """Yield its octets; a node set is canonicalised by `method`."""
+        """Yield its octets; where no transform canonicalises a node set, `method` does."""
         if self.file is not None:
             self.file.seek(0)
             while chunk := self.file.read(CHUNK):
@@ -92,7 +99,10 @@ class Dereferenced:
         elif self.octets is not None:
             yield self.octets
         elif self.nodes is not None:
-            yield self.document.canonical(self.nodes.apex, _silent(method), without=self.nodes.without)
+            stated, prefixes = self.form or (method, ())
+            yield self.document.canonical(
+                self.nodes.apex, _silent(stated), without=self.nodes.without, prefixes=prefixes
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +125,9 @@ class References:
     files: Files = field(default_factory=dict)
     hashes: dict[str, dict[DigestAlgorithm, RunningHash]] = field(default_factory=dict)
     """Of the files that were read through, by their names."""
+    _inside: dict[etree._Element, dict[DigestAlgorithm, RunningHash]] = field(default_factory=dict)
+    """Of references into the document, as it is at `_version`."""
+    _version: int = 0
 
     def read(self, element: etree._Element) -> Reference:
         """Read a ds:Reference.
@@ -155,7 +168,11 @@ class References:
                 raise UnresolvedReferenceError(f"transforms of the file {uri!r} are not read")
             hashes = self.hashes.setdefault(unquote(uri), {})
             return Dereferenced(self.document, file=self._file(uri), hashes=hashes)
-        found = Dereferenced(self.document, nodes=NodeSet(self.by_id(uri[1:]) if uri else None))
+        if self._version != self.document.version:
+            self._version = self.document.version
+            self._inside.clear()
+        nodes = NodeSet(self.by_id(uri[1:]) if uri else None)
+        found = Dereferenced(self.document, nodes=nodes, hashes=self._inside.setdefault(element, {}))
         for transform in transforms:
             found = self._transformed(found, transform, signature)
         return found
@@ -169,25 +186,23 @@ class References:
     def _transformed(self, found: Dereferenced, transform: etree._Element, signature: etree._Element) -> Dereferenced:
         algorithm = transform.get("Algorithm")
         nodes = found.nodes
-        if nodes is None or found.octets is not None:
+        if nodes is None or not found.needs_method:
             raise UnresolvedReferenceError("a transform follows one whose result is octets")
         if algorithm == ENVELOPED:
-            return Dereferenced(self.document, nodes=replace(nodes, without=(*nodes.without, signature)))
+            return replace(found, nodes=replace(nodes, without=(*nodes.without, signature)))
         if algorithm in {FILTER2, XPATH}:
             _check_takes_out_signatures(transform, algorithm)
             signatures = tuple(self.document.root.iter(ds("Signature")))
-            return Dereferenced(self.document, nodes=NodeSet(nodes.apex, (*nodes.without, *signatures), True))
+            return replace(found, nodes=NodeSet(nodes.apex, (*nodes.without, *signatures), True))
         if algorithm == BASE64:
             if nodes.apex is None or nodes.without:
                 raise UnresolvedReferenceError("base64 is read from one element only")
             text = "".join(nodes.apex.xpath("string()").split())
             try:
-                return Dereferenced(self.document, nodes=nodes, octets=base64.b64decode(text, validate=True))
+                return replace(found, octets=base64.b64decode(text, validate=True))
             except ValueError as error:
                 raise UnresolvedReferenceError(f"the element holds no base64: {error}") from error
-        method, prefixes = canonicalization(transform)
-        octets = self.document.canonical(nodes.apex, _silent(method), without=nodes.without, prefixes=prefixes)
-        return Dereferenced(self.document, nodes=nodes, octets=octets)
+        return replace(found, form=canonicalization(transform))
 
 
 def canonicalization(element: etree._Element) -> tuple[Canonicalization, tuple[str, ...]]:

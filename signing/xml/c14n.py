@@ -31,6 +31,8 @@ class XmlDocument:
         self.tree = tree
         self._twin: libxml2.Document | None = None
         self._written: bytes | None = None
+        self.version = 0
+        """Grows with each change."""
 
     @classmethod
     def joined(cls, data: bytes) -> "XmlDocument":
@@ -53,6 +55,7 @@ class XmlDocument:
         """Say that the tree was changed; every change must be followed by this before the next canonical form."""
         self._twin = None
         self._written = None
+        self.version += 1
 
     def to_bytes(self) -> bytes:
         """Return the document in UTF-8."""
