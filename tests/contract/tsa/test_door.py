@@ -75,8 +75,8 @@ def served(directory: Path) -> Iterator[Served]:
     server.end()
 
 
-async def gather_tokens(url: str, clients: int) -> list[bytes]:
-    """Ask until the server is gone; return the SHA-256 of each token that arrived."""
+async def gather_tokens(url: str, clients: int, served: asyncio.Event) -> list[bytes]:
+    """Ask until the server is gone; set `served` once a token came, and return the SHA-256 of each."""
     received: list[bytes] = []
 
     async def one(client: httpx.AsyncClient) -> None:
@@ -88,6 +88,7 @@ async def gather_tokens(url: str, clients: int) -> list[bytes]:
             _, token = status_of(reply)
             assert token is not None
             received.append(hashlib.sha256(token).digest())
+            served.set()
 
     async with httpx.AsyncClient(trust_env=False) as client:
         await asyncio.gather(*[one(client) for _ in range(clients)])
@@ -100,9 +101,11 @@ def test_no_token_without_its_record(directory: Path) -> None:
     chance = random.Random(4711)  # noqa: S311  moments, not secrets
 
     async def until_killed() -> list[bytes]:
-        server = Served(directory)
-        asking = asyncio.create_task(gather_tokens(server.url, 16))
-        await asyncio.sleep(0.3 + chance.random() / 2)
+        server, begun = Served(directory), asyncio.Event()
+        asking = asyncio.create_task(gather_tokens(server.url, 16, begun))
+        async with asyncio.timeout(60):
+            await begun.wait()
+        await asyncio.sleep(chance.random() / 2)
         await asyncio.to_thread(server.end, signal.SIGKILL)
         return await asking
 
