@@ -9,10 +9,15 @@ import sys
 import uvicorn
 
 from fts.configuration import Configuration
+from fts.errors import RefusalError
+from fts.exits import REFUSED, WRONG_USE, fail, refused_as
 from fts.master_key import keyring_of
+from fts.profiles.registry import profiles
 from fts.trail_process import chain
+from fts.tsa.composition import opened_unit
 from fts.web import application
 from fts.worker import work
+from timestamping.authority.unit import UnitUnfitError
 
 _GRACE_SECONDS = 3
 _BACKLOG = 512
@@ -21,6 +26,7 @@ _BACKLOG = 512
 def serve_web(configuration: Configuration, host: str, port: int) -> None:
     """Serve until SIGTERM or SIGINT; says `web ready on URL` when it listens."""
     _start(configuration)
+    _check_unit(configuration)
     listener = socket.create_server((host, port), backlog=_BACKLOG)
     # accepted sockets inherit it; without, an answer in two pieces waits 40 ms
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -53,6 +59,19 @@ def serve_sequencer(configuration: Configuration) -> None:
     asyncio.run(chain(configuration))
 
 
+def _check_unit(configuration: Configuration) -> None:
+    """End the program, with a reason, where the gateway's own authority could not issue timestamps."""
+    if configuration.timestamping is None:
+        return
+    try:
+        with opened_unit(configuration.timestamping):
+            pass
+    except UnitUnfitError as error:
+        fail(RefusalError(error.code, str(error), error.remedy), REFUSED)
+    except RefusalError as error:
+        fail(error, REFUSED)
+
+
 class _Announced(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, sentence: str) -> None:
         super().__init__(config)
@@ -68,6 +87,7 @@ def _start(configuration: Configuration) -> None:
     """Set up logging, and refuse to start half-configured."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    refused_as(WRONG_USE, profiles)
     keyring_of(configuration)
     configuration.engine_settings()
     if configuration.environment != "PROD":

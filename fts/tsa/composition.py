@@ -1,7 +1,7 @@
 """The composition of an authority: unit, clock, record and decisions of one process."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -64,13 +64,8 @@ async def composed(settings: Timestamping, around: Around = lambda log: log) -> 
         UnitUnfitError: the unit must not issue timestamps.
         RecordFailedError: the directory of records cannot be written.
     """
-    certificate, *issuers = certificates_of(settings)
-    digest = DigestAlgorithm(settings.unit.digest)
-    key = _key(settings, digest)
-    log = FileDecisionLog(settings.records)
     changes = ClockChanges()
-    try:
-        unit = TimestampingUnit(key, certificate, tuple(issuers), digest=digest)
+    with opened_unit(settings) as unit, closing(FileDecisionLog(settings.records)) as log:
         async with watched(settings.clock, changes) as clock, recording(changes, log.append_change):
             authority = Authority(
                 unit,
@@ -85,8 +80,22 @@ async def composed(settings: Timestamping, around: Around = lambda log: log) -> 
             )
             authority.check()
             yield ComposedAuthority(authority, unit, clock, utc_now, changes)
+
+
+@contextmanager
+def opened_unit(settings: Timestamping) -> Iterator[TimestampingUnit]:
+    """Open the unit's key and check the unit; close the key at the end.
+
+    Raises:
+        RefusalError: UNIT_UNREADABLE, a file cannot be read.
+        UnitUnfitError: the unit must not issue timestamps.
+    """
+    certificate, *issuers = certificates_of(settings)
+    digest = DigestAlgorithm(settings.unit.digest)
+    key = _key(settings, digest)
+    try:
+        yield TimestampingUnit(key, certificate, tuple(issuers), digest=digest)
     finally:
-        log.close()
         if isinstance(key, Pkcs11TsuKey):
             key.close()
 

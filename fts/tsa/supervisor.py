@@ -27,6 +27,8 @@ _MOST_EARLY_ENDS: Final = 3
 """How often in a row a worker may; then everything stops."""
 
 FAILED: Final = 1
+HOPELESS: Final = 78
+"""Exit status of a worker that must not be started again, as it is (EX_CONFIG of sysexits.h)."""
 
 Work = Callable[[int, socket.socket, int, Callable[[], None]], None]
 """What a worker does: its number, its listening socket, a descriptor that ends with the supervisor, and whom to tell
@@ -84,19 +86,21 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         signal.set_wakeup_fd(self._woken_by, warn_on_full_buffer=False)
-        workers = [self._start(number, listener, 0) for number, listener in enumerate(self._sockets)]
+        # the first alone: a PIN that is wrong is tried once, and not once for each worker
+        workers = [self._start(0, self._sockets[0], 0)]
         status = self._watch(workers)
         self._end(workers)
         return status
 
     def _watch(self, workers: list[_Worker]) -> int:
-        serving = 0
+        serving, count = 0, len(self._sockets)
         while not self._stopping:
             by_sentinel = {worker.process.sentinel: worker for worker in workers}
             for event in wait([*by_sentinel, self._told, self._wake]):
                 if event == self._told:
                     before, serving = serving, serving + len(os.read(self._told, 256))
-                    if before < len(workers) <= serving:
+                    workers += [self._start(n, self._sockets[n], 0) for n in range(len(workers), count)]
+                    if before < count <= serving:
                         self._ready()
                 elif event == self._wake:
                     os.read(self._wake, 256)
@@ -110,6 +114,9 @@ class Supervisor:
 
     def _replace(self, ended: _Worker) -> _Worker | None:
         ended.process.join()
+        if ended.process.exitcode == HOPELESS:
+            _LOG.critical("worker %d cannot work, and would do harm by trying again; everything stops", ended.number)
+            return None
         _LOG.error("worker %d ended with %s; another is started", ended.number, ended.process.exitcode)
         early = ended.early_ends + 1 if monotonic() - ended.started_at < _EARLY_SECONDS else 0
         if early >= _MOST_EARLY_ENDS:

@@ -17,7 +17,7 @@ from fts.tsa.composition import composed
 from fts.tsa.configuration import AuthorityFile
 from fts.tsa.connections import Connections, Sweep, protocol_of, with_descriptors
 from fts.tsa.door import Capacities, NetworkAdmission
-from fts.tsa.supervisor import FAILED
+from fts.tsa.supervisor import FAILED, HOPELESS
 from fts.tsa.tally import CountedLog, Tally
 from timestamping.authority.app import TimestampingApp
 from timestamping.authority.ports import RecordFailedError
@@ -43,7 +43,7 @@ class Worker:
                 runner.run(self._serve(number, listener, lifeline, ready))
         except (RefusalError, UnitUnfitError) as error:
             _LOG.critical("worker %d: %s: %s Remedy: %s", number, error.code, error, error.remedy)
-            sys.exit(FAILED)
+            sys.exit(HOPELESS if error.code == "UNIT_PIN_REFUSED" else FAILED)
         except RecordFailedError as error:
             _LOG.critical("worker %d: %s", number, error)
             sys.exit(FAILED)

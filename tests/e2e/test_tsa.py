@@ -237,6 +237,20 @@ def served_at(address: str, running: RunningAuthority) -> bool:
         return False
 
 
+def test_a_wrong_pin_is_tried_once_by_all_workers_together(tmp_path: Path) -> None:
+    """FTS-TS-1: a token locks after a few wrong PINs; workers that start anew would be the end of the unit."""
+    demo = tmp_path / "demo"
+    arguments = ("--demo", "--key", "p256", "--store", "softhsm", "--workers", "3", "--directory", demo)
+    with RunningAuthority(*arguments, log=tmp_path / "log") as running:
+        assert len(running.workers()) == 3
+    (demo / "pin").write_text("0000\n")
+    status, told = refusal(*arguments, "--port", "0")
+    assert status == 1
+    assert told.count("PinIncorrect") == 1
+    assert "UNIT_PIN_REFUSED" in told
+    assert "Remedy: Correct the PIN before the next start" in told
+
+
 def test_slow_bodies_of_one_caller_keep_nobody_out(tmp_path: Path) -> None:
     """FTS-TS-4: more connections than a worker gives one address, each with a query that never comes to its end."""
     head = b"POST /tsa HTTP/1.1\r\nhost: a\r\ncontent-type: application/timestamp-query\r\ncontent-length: 60\r\n\r\n0"

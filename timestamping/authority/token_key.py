@@ -6,23 +6,17 @@ from typing import Any
 
 import pkcs11
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
-from pkcs11.exceptions import PKCS11Error, UserAlreadyLoggedIn
+from pkcs11.exceptions import PinExpired, PinIncorrect, PinInvalid, PinLocked, PKCS11Error, UserAlreadyLoggedIn
 
 from timestamping import der
 from timestamping.algorithms import DigestAlgorithm
 from timestamping.authority.factory import ECDSA_OIDS, RSA_PKCS1_OIDS
+from timestamping.authority.key_errors import PinRefusedError, TokenKeyError
 
 _log = logging.getLogger(__name__)
 
 
-class TokenKeyError(OSError):
-    """The key in the token cannot be used; the authority answers `systemFailure`.
-
-    `code` is stable; the message names the module, the token or the key.
-    """
-
-    code = "TSA_TOKEN_KEY"
-    remedy = "Check the module's path, the token's and key's labels, the PIN, and that the token is plugged in."
+_PIN_REFUSED = (PinIncorrect, PinInvalid, PinExpired, PinLocked)
 
 
 class Pkcs11TsuKey:
@@ -57,6 +51,7 @@ class Pkcs11TsuKey:
         self._digest_info = der.sequence(der.oid(digest.oid), der.NULL)
         self._thread: int | None = None
         self._failed = False
+        self._refused: PinRefusedError | None = None
         self._session: Any = None
         self._key: Any = None
 
@@ -113,6 +108,8 @@ class Pkcs11TsuKey:
 
     def _open(self) -> None:
         self._check_thread()
+        if self._refused is not None:
+            raise self._refused
         try:
             library = pkcs11.lib(self._module)
             if self._failed:
@@ -129,7 +126,11 @@ class Pkcs11TsuKey:
         except (PKCS11Error, RuntimeError, OSError) as error:
             self.close()
             place = f"the key {self._key_label} in the token {self._token_label}"
-            raise TokenKeyError(f"{place} cannot be opened by {self._module}: {error!r}") from error
+            message = f"{place} cannot be opened by {self._module}: {error!r}"
+            if isinstance(error, _PIN_REFUSED):
+                self._refused = PinRefusedError(message)
+                raise self._refused from error
+            raise TokenKeyError(message) from error
         oids = RSA_PKCS1_OIDS if self._is_rsa else ECDSA_OIDS
         self._algorithm = der.sequence(der.oid(oids[self._digest]), der.NULL if self._is_rsa else b"")
 

@@ -11,6 +11,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from timestamping.algorithms import DigestAlgorithm
 from timestamping.authority.factory import TsuKey
+from timestamping.authority.key_errors import PinRefusedError
 from timestamping.clock import Clock, utc_now
 
 MIN_RSA_BITS = 3072
@@ -96,11 +97,14 @@ class TimestampingUnit:
     def _check_key(self) -> None:
         try:
             value = self.key.sign(_PROBE)
+        except PinRefusedError as error:
+            text = f"the unit's key cannot be used: {error}"
+            raise UnitUnfitError(text, code="UNIT_PIN_REFUSED", remedy=error.remedy) from error
         except OSError as error:
             raise UnitUnfitError(
                 f"the unit's key cannot be used: {error}",
                 code="UNIT_KEY_UNAVAILABLE",
-                remedy="Check that the token is there, and the key's label and PIN.",
+                remedy="Check that the token is there, and the key's label.",
             ) from error
         if not self.verifies(value, _PROBE):
             raise UnitUnfitError(

@@ -42,6 +42,15 @@ class Signer:
         self._key._session.close()
         return {}
 
+    def sign_with(self, order: dict[str, Any]) -> dict[str, Any]:
+        """Put another PIN into the place of the first, and sign."""
+        self._key._pin = order["pin"]
+        try:
+            self._key.sign(b"data")
+        except OSError as error:
+            return {"text": str(error)}
+        return {"text": None}
+
     def thread(self, _order: dict[str, Any]) -> dict[str, Any]:
         """Sign in another thread."""
         said: list[str] = []

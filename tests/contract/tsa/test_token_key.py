@@ -154,7 +154,7 @@ def test_a_token_that_goes_and_comes_back(signer: Process, openssl: OpenSsl, hsm
 
 @pytest.mark.parametrize(
     "other",
-    [{"pin": "000000"}, {"token": "another"}, {"key": "another"}, {"module": "/nonexistent/module.so"}],
+    [{"token": "another"}, {"key": "another"}, {"module": "/nonexistent/module.so"}],
     ids=lambda other: next(iter(other)),
 )
 def test_a_key_that_cannot_be_opened(signer: Process, other: dict[str, str]) -> None:
@@ -162,6 +162,14 @@ def test_a_key_that_cannot_be_opened(signer: Process, other: dict[str, str]) -> 
     assert answer["code"] == "UNIT_KEY_UNAVAILABLE"
     assert PIN not in answer["text"]
     assert "000000" not in answer["text"]
+
+
+def test_a_wrong_pin_is_tried_once(signer: Process) -> None:
+    """A token locks after a few wrong ones: neither another query nor a failed session leads to another try."""
+    answer = signer.open("p-256", pin="000000")
+    assert answer["code"] == "UNIT_PIN_REFUSED"
+    assert "000000" not in answer["text"]
+    assert "PinIncorrect" in signer.order("sign_with", pin=PIN)["text"], "nothing is tried, also not what would work"
 
 
 def test_certificate_of_another_key(signer: Process, hsm: Hsm) -> None:
