@@ -20,6 +20,9 @@ SIGSTORE_REMEDY: Final = (
 )
 _START_SECONDS: Final = 60.0
 _STOP_SECONDS: Final = 15.0
+GRANTED: Final = 'fts_tsa_decisions_total{status="granted",fail_info=""}'
+ANSWERED: Final = 'fts_tsa_http_answers_total{status="200"}'
+_COUNTERS: Final = ("fts_tsa_decisions_total{", "fts_tsa_http_answers_total{")
 _HEADERS: Final = {"Content-Type": "application/timestamp-query"}
 
 
@@ -35,6 +38,17 @@ class Served:
     trust: Path
     """PEM file with the certificates that OpenSSL is to trust."""
     process_id: int
+    metrics: str | None = None
+    """URL of its counters, where it has them."""
+
+    def counted(self) -> dict[str, int]:
+        """Return its decisions by outcome, and its answers by HTTP status; empty where it counts nothing."""
+        if self.metrics is None:
+            return {}
+        with httpx.Client(trust_env=False, timeout=30) as client:
+            text = client.get(self.metrics).raise_for_status().text
+        pairs = (line.rpartition(" ") for line in text.splitlines() if line.startswith(_COUNTERS))
+        return {name: int(value) for name, _, value in pairs}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +89,7 @@ def ours(directory: Path, key: str, store: str, workers: int, cores: str) -> Ite
     url = f"http://127.0.0.1:{port}/tsa"
     with _running(command, cores, directory / "log", {}) as process:
         _wait(process, url, directory / "log")
-        yield Served(url, directory / "root.pem", process.pid)
+        yield Served(url, directory / "root.pem", process.pid, f"http://127.0.0.1:{port}/metrics")
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.bench.measure import Stopwatch
-from tests.bench.tsa_servers import BenchError, Query, Served, processes
+from tests.bench.tsa_servers import ANSWERED, GRANTED, BenchError, Query, Served, processes
 
 _SCRIPT: Final = Path(__file__).with_suffix(".lua")
 _LEAST_OCTETS: Final = 0.98
@@ -44,6 +44,7 @@ def load(served: Served, query: Query, seconds: float, connections: int, cores: 
         BenchError: an error, or answers that are not tokens.
     """
     reply = query.answer(served)
+    before = served.counted()
     command = ["taskset", "-c", cores, "wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s"]
     command += ["--timeout", "10s", "-s", str(_SCRIPT), served.url, "--", str(query.path)]
     watches = [Stopwatch(process) for process in processes(served.process_id)]
@@ -57,6 +58,23 @@ def load(served: Served, query: Query, seconds: float, connections: int, cores: 
         raise BenchError(f"wrk: {figures['errors']} errors in {figures['requests']} requests to {served.url}")
     if figures["octets"] / figures["requests"] < _LEAST_OCTETS * len(reply):
         raise BenchError(f"{served.url}: answers are shorter than a token")
+    if before:
+        _check_all_granted(before, served.counted(), figures["requests"], connections)
     query.answer(served)
     times = (figures[name] / 1000 for name in ("p50", "p95", "p99"))
     return Burst(figures["requests"], figures["microseconds"] / 1e6, cpu_seconds, *times)
+
+
+def _check_all_granted(before: dict[str, int], after: dict[str, int], requests: int, connections: int) -> None:
+    """Check by the authority's own counters that each answer was a token: wrk sees neither status nor failInfo in it.
+
+    What was under way when wrk stopped was granted, and is not among its requests.
+
+    Raises:
+        BenchError: something else was answered, or another number of tokens.
+    """
+    grown = {name: count - before.get(name, 0) for name, count in after.items() if count != before.get(name, 0)}
+    if set(grown) != {GRANTED, ANSWERED}:
+        raise BenchError(f"not every answer was a token: {grown}")
+    if not requests <= grown[GRANTED] <= requests + 2 * connections:
+        raise BenchError(f"wrk counts {requests} answers, the authority {grown[GRANTED]} tokens")
