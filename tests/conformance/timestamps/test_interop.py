@@ -1,6 +1,7 @@
 """Tokens in both directions (FTS-TS-1, FTS-TS-5): ours before four other verifiers, those of OpenSSL before ours."""
 
 import asyncio
+import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,7 @@ from pyhanko.sign.validation.generic_cms import validate_tst_signed_data
 from pyhanko_certvalidator import ValidationContext
 
 from deploy.demo_pki.pki import Entity
+from signing.asic.timestamp_container import write_container
 from tests.conformance.programs import run
 from tests.conformance.timestamps.cases import NONCE, Query
 from tests.conformance.timestamps.judges import Judges
@@ -91,7 +93,7 @@ def stamped(
         milliseconds=kind.milliseconds,
     )
     query = build_request(kind.digest.digest(DATA), kind.digest, nonce=NONCE, policy=POLICY)
-    request = replace(parse_request(query), cert_req=certificates)
+    request = parse_request(query)._replace(cert_req=certificates)
     return Stamped(unit, query, factory.token(request, kind.digest, at or utc_now()), kind.digest)
 
 
@@ -142,6 +144,26 @@ def test_ours_before_dss(oracle: Oracle, tmp_path: Path, name: str) -> None:
     assert (verdict.indication, verdict.errors) == ("PASSED", ())
     assert verdict.imprint_algorithm == made.digest.name
     assert verdict.signer == "CN=TEST Timestamping Unit"
+    assert judged(DATA + b"!").sub_indication == "HASH_FAILURE"
+
+
+def test_our_container_with_a_timestamp_before_dss(oracle: Oracle, tmp_path: Path) -> None:
+    """FTS-TS-1: any file as ASiC-S with its timestamp (EN 319 162-1, clause 4.3)."""
+    made = stamped(KINDS["P-256"])
+    anchor = pem_file(tmp_path / "unit.pem", made.unit.certificate)
+
+    def judged(content: bytes) -> Timestamp:
+        container = tmp_path / "letter.asics"
+        with container.open("w+b") as output:
+            write_container(io.BytesIO(content), "letter \u00e9.txt", made.token, utc_now(), output)
+        validation = oracle.validate(container, [anchor])
+        assert validation.signatures == ()
+        (timestamp,) = validation.timestamps
+        return timestamp
+
+    verdict = judged(DATA)
+    assert (verdict.indication, verdict.errors) == ("PASSED", ())
+    assert "letter \u00e9.txt" in {scope.name for scope in verdict.scopes}
     assert judged(DATA + b"!").sub_indication == "HASH_FAILURE"
 
 
