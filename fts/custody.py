@@ -1,7 +1,9 @@
 """The wiring of objects and keys, and the small values of a row that are kept under a document's key."""
 
+import asyncio
 import json
 import logging
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +21,8 @@ from storage.vault import Vault
 
 _PROBED: Final = "fts-check"
 """The bucket of our own that is tried."""
+_PROBES: Final = 4
+"""Buckets that are tried at a time."""
 _LOG: Final = logging.getLogger("fts.custody")
 
 
@@ -50,18 +54,26 @@ def vault_of(configuration: Configuration, keyring: Keyring) -> Vault:
     return Vault(_objects(configuration), keys, KeyringMaster(keyring))
 
 
-async def probe(configuration: Configuration, vault: Vault) -> None:
-    """Try what the object store really enforces, and say what it does not.
+async def probe(configuration: Configuration, vault: Vault, buckets: Iterable[str] = ()) -> None:
+    """Try what the object store really enforces, in our own bucket and in those of clients; say what it does not.
 
     Raises:
-        RefusalError: STORE_UNFIT, in PROD.
+        RefusalError: STORE_UNFIT, in PROD; CONFIGURATION_INVALID, there is no credential for a bucket.
         StorageError: the store does not work.
     """
-    missing = [found for found in await vault.objects.probe(_PROBED) if not found.holds]
-    for found in missing:
-        _LOG.error("the object store does not do this: %s (%s)", found.property, found.detail)
+    gate = asyncio.Semaphore(_PROBES)
+
+    async def missing_in(bucket: str) -> list[str]:
+        async with gate:
+            found = await vault.objects.probe(bucket)
+        return [f"in the bucket {bucket}: {one.property} ({one.detail})" for one in found if not one.holds]
+
+    probed = await asyncio.gather(*(missing_in(bucket) for bucket in (_PROBED, *buckets)))
+    missing = [fault for faults in probed for fault in faults]
+    for fault in missing:
+        _LOG.error("the object store does not do this %s", fault)
     if missing and configuration.environment == "PROD":
-        message = f"the object store does not do this: {missing[0].property} ({missing[0].detail})"
+        message = f"the object store does not do this {missing[0]}"
         raise RefusalError("STORE_UNFIT", message, "Set up the store so that it does.")
 
 

@@ -43,7 +43,9 @@ def web_command(
     """Serve the API and the signing page until SIGTERM or SIGINT."""
     from fts.serve import serve_web
 
-    serve_web(_loaded(config), host, port)
+    configuration = _loaded(config)
+    _serving(lambda: asyncio.run(_try_store(configuration)))
+    serve_web(configuration, host, port)
 
 
 @gateway.command("worker")
@@ -51,7 +53,8 @@ def worker_command(config: Config) -> None:
     """Do the work that follows from requests, until SIGTERM or SIGINT."""
     from fts.serve import serve_worker
 
-    serve_worker(_loaded(config))
+    configuration = _loaded(config)
+    _serving(lambda: serve_worker(configuration))
 
 
 @gateway.command("sequencer")
@@ -175,6 +178,28 @@ def _loaded(path: Path) -> "Configuration":
     from fts.configuration import load
 
     return refused_as(WRONG_USE, partial(load, path))
+
+
+async def _try_store(configuration: "Configuration") -> None:
+    from fts.services import probe_buckets, wired
+
+    async with wired(configuration, "web") as services:
+        await probe_buckets(services)
+
+
+def _serving(work: Callable[[], None]) -> None:
+    """Do what a process begins with; where it may not run, two lines say why."""
+    from fts.keyring import KeyringError
+    from storage.ports import StorageError
+
+    try:
+        work()
+    except RefusalError as error:
+        fail(error, REFUSED)
+    except KeyringError as error:
+        fail(RefusalError("MASTER_KEY_REFUSED", str(error), "Correct what is named."), REFUSED)
+    except StorageError as error:
+        fail(RefusalError("STORE_UNAVAILABLE", str(error), "Start again when the store answers."), REFUSED)
 
 
 def _create_master_key(configuration: "Configuration") -> None:

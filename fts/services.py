@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fts.changes import Changes
+from fts.clients.service import accounts
 from fts.configuration import Configuration, Role
-from fts.custody import vault_of
+from fts.custody import probe, vault_of
 from fts.db.database import Database
 from fts.incidents.service import Desk
 from fts.jobs.bell import Bell
@@ -80,6 +81,19 @@ async def wired(
     finally:
         bell.close()
         await database.close()
+
+
+async def probe_buckets(services: Services) -> None:
+    """Try the store in the bucket of each client whose account has not ended.
+
+    Raises:
+        RefusalError: STORE_UNFIT, in PROD; CONFIGURATION_INVALID, there is no credential for a bucket.
+        StorageError: the store does not work.
+    """
+    async with services.database.read() as connection:
+        known = (await accounts(connection)).values()
+    buckets = [account.definition.bucket for account in known if account.offboarded_at is None]
+    await probe(services.configuration, services.vault, buckets)
 
 
 def spool_directory(configuration: Configuration) -> Path:

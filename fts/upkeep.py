@@ -7,17 +7,20 @@ import asyncio
 import logging
 import socket
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import timedelta
 from typing import Final
 
 from sqlalchemy import select
 
 from fts.audit.service import Actor
+from fts.clients.service import accounts
 from fts.destruction import carry_out, destroy, open_orders
 from fts.documents import service as documents
 from fts.documents.models import destruction as destruction_table
 from fts.documents.models import document as document_table
 from fts.documents.models import preview as preview_table
+from fts.errors import RefusalError
 from fts.incidents.service import Finding, close_quiet, note
 from fts.jobs.queue import forget_finished
 from fts.problems import ProblemError
@@ -56,7 +59,7 @@ async def keep_up(services: Services) -> None:
 
 async def sweep(services: Services) -> None:
     """Do one round; a part that fails keeps no other from its work."""
-    parts: tuple[Callable[[Services], Awaitable[None]], ...] = (_destroy, _carry_on, _expire, _tidy)
+    parts: tuple[Callable[[Services], Awaitable[None]], ...] = (_destroy, _end, _carry_on, _expire, _tidy)
     for part in parts:
         await _tried(part.__name__.strip("_"), part(services))
 
@@ -76,14 +79,32 @@ async def _note_jump(services: Services, clock: SteadyClock) -> None:
 
 async def _destroy(services: Services) -> None:
     """Destroy all documents whose retention time is over, with everything derived from them (FTS-GDPR-1)."""
+
+    async def over() -> list[tuple[str, str]]:
+        async with services.database.read() as connection:
+            return await documents.expired(connection, services.clock(), _MOST)
+
+    await _destroy_all(services, over, "document.expired")
+
+
+async def _end(services: Services) -> None:
+    """Destroy what was on its way into an account when it ended (FTS-GDPR-2)."""
+
+    async def left() -> list[tuple[str, str]]:
+        async with services.database.read() as connection:
+            return await documents.left_behind(connection, _MOST)
+
+    await _destroy_all(services, left, "document.deletion_ordered")
+
+
+async def _destroy_all(services: Services, find: Callable[[], Awaitable[list[tuple[str, str]]]], event: str) -> None:
     done = -1
     while done:
-        async with services.database.read() as connection:
-            over = await documents.expired(connection, services.clock(), _MOST)
+        found = await find()
         done = 0
-        for client_id, document_id in over:
+        for client_id, document_id in found:
             try:
-                await destroy(services, client_id, document_id, Actor.system(), "document.expired", even_in_use=True)
+                await destroy(services, client_id, document_id, Actor.system(), event, even_in_use=True)
                 done += 1
             except ProblemError:
                 continue
@@ -136,6 +157,20 @@ async def remove_orphans(services: Services) -> None:
     discarded = await services.vault.objects.discard_unfinished(old)
     if discarded:
         _LOG.info("removed %d unfinished uploads", discarded)
+    await _remove_buckets(services)
+
+
+async def _remove_buckets(services: Services) -> None:
+    """Remove the buckets of accounts that ended lately: an upload may have made one anew."""
+    async with services.database.read() as connection:
+        known = await accounts(connection)
+    since = services.clock() - timedelta(hours=services.limits.retention_hours)
+    for client_id, account in known.items():
+        if account.offboarded_at is not None and account.offboarded_at > since:
+            await services.vault.keys.delete_owner(client_id)
+            # its credential may be gone by now, and with it our way to the bucket
+            with suppress(RefusalError):
+                await services.vault.objects.remove_bucket(account.definition.bucket)
 
 
 async def _referred(services: Services) -> tuple[set[str], set[str]]:

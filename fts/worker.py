@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from typing import Final
 
 from fts.configuration import Configuration
-from fts.custody import probe
 from fts.documents import tasks as documents
 from fts.incidents import tasks as incidents
 from fts.jobs.queue import Queue
 from fts.jobs.runner import Task, Worker
 from fts.process_pool import DocumentProcesses
-from fts.services import wired
+from fts.services import probe_buckets, wired
 from fts.signings import tasks as signings
 from fts.timestamps import tasks as timestamps
 from fts.upkeep import keep_up
@@ -44,7 +43,7 @@ async def work(configuration: Configuration) -> None:
     slots: dict[Queue, int] = {"citizen": size, "intake": size, "outbound": _DELIVERIES}
     processes_of_all = DocumentProcesses(configuration.engine_settings(), 2 * size)
     async with wired(configuration, "worker") as services, processes_of_all as processes:
-        await probe(configuration, services.vault)
+        await probe_buckets(services)
         worker = Worker(services, processes, TASKS)
         running = [asyncio.create_task(worker.run(slots)), asyncio.create_task(keep_up(services))]
         print("worker ready", flush=True)  # noqa: T201 - what a supervisor waits for

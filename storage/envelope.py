@@ -6,6 +6,8 @@ Tink's streaming AEAD AES256_GCM_HKDF_1MB. The object's name is associated data 
 
 import io
 import secrets
+import time
+from collections.abc import Callable
 from typing import BinaryIO, Final, cast
 
 import tink
@@ -13,6 +15,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from tink import secret_key_access, streaming_aead
 
+from storage.keys import KeyMissingError
 from storage.ports import StorageError
 
 _MAGIC: Final = b"FTSE\x01"
@@ -20,6 +23,8 @@ _LENGTH_BYTES: Final = 2
 _NONCE_BYTES: Final = 12
 _KEY_BYTES: Final = 32
 _CHUNK: Final = 1 << 18
+_LOOK_SECONDS: Final = 0.1
+"""How long a stream goes on before it looks whether its key is still there."""
 
 streaming_aead.register()
 
@@ -29,9 +34,13 @@ class EnvelopeError(StorageError):
 
 
 class DocumentKey:
-    """The key of one document: wraps the data keys of its objects and seals its small values."""
+    """The key of one document: wraps the data keys of its objects and seals its small values.
 
-    def __init__(self, octets: bytes) -> None:
+    `is_kept` tells whether the key store still has it: what is being read ends there when it has not (FTS-GDPR-1).
+    """
+
+    def __init__(self, octets: bytes, is_kept: Callable[[], bool] = lambda: True) -> None:
+        self._is_kept = is_kept
         if len(octets) != _KEY_BYTES:
             raise EnvelopeError("a document's key has 32 octets")
         self._cipher = AESGCM(octets)
@@ -71,6 +80,7 @@ class DocumentKey:
 
         Raises:
             EnvelopeError: this is not the object of that name; reading may raise it later, too.
+            KeyMissingError: on reading, the key was deleted in the meantime.
         """
         try:
             return self._opened(file, name)
@@ -86,21 +96,29 @@ class DocumentKey:
         data_key = self.unseal(wrapped, f"data key of {name}")
         handle = tink.proto_keyset_format.parse(data_key, secret_key_access.TOKEN)
         primitive = handle.primitive(streaming_aead.StreamingAead)
-        return cast(BinaryIO, io.BufferedReader(_Checked(primitive.new_decrypting_stream(file, name.encode()), name)))
+        plaintext = primitive.new_decrypting_stream(file, name.encode())
+        return cast(BinaryIO, io.BufferedReader(_Checked(plaintext, name, self._is_kept)))
 
 
 class _Checked(io.RawIOBase):
-    """Gives the library's errors as ours: what was authenticated comes out, nothing else."""
+    """Gives the library's errors as ours: what was authenticated comes out, nothing else, and only while it may."""
 
-    def __init__(self, stream: BinaryIO, name: str) -> None:
+    def __init__(self, stream: BinaryIO, name: str, is_kept: Callable[[], bool]) -> None:
         super().__init__()
         self._stream = stream
         self._name = name
+        self._is_kept = is_kept
+        self._looked_at = float("-inf")
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        now = time.monotonic()
+        if now - self._looked_at >= _LOOK_SECONDS:
+            if not self._is_kept():
+                raise KeyMissingError(f"the object {self._name} was destroyed while it was read")
+            self._looked_at = now
         try:
             octets = self._stream.read(min(len(buffer), _CHUNK))
         except StorageError:

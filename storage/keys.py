@@ -47,6 +47,9 @@ class KeyStore(Protocol):
             KeyMissingError: there is none.
         """
 
+    def holds(self, owner: str, key_id: str) -> bool:
+        """Tell, from any thread, whether a key is still there; what cannot be told is no."""
+
     async def delete(self, owner: str, key_id: str) -> None:
         """Delete a key for good; nothing happens where there is none."""
 
@@ -77,6 +80,13 @@ class FileKeyStore:
             raise KeyMissingError(f"there is no key {owner}/{key_id}") from error
         except OSError as error:
             raise StorageError(f"the key {owner}/{key_id} cannot be read: {error.strerror}") from error
+
+    def holds(self, owner: str, key_id: str) -> bool:
+        """See `KeyStore.holds`."""
+        try:
+            return self._path(owner, key_id).stat().st_size > 0
+        except OSError:
+            return False
 
     async def delete(self, owner: str, key_id: str) -> None:
         """See `KeyStore.delete`."""

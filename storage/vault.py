@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol
 
@@ -49,7 +50,8 @@ class Vault:
             StorageError: the key cannot be read.
         """
         wrapped = await self.keys.get(owner, key_id)
-        return DocumentKey(self._master.unwrap(wrapped, f"{owner}/{key_id}"))
+        octets = self._master.unwrap(wrapped, f"{owner}/{key_id}")
+        return DocumentKey(octets, partial(self.keys.holds, owner, key_id))
 
     async def put(self, key: DocumentKey, name: str, plaintext: Path) -> None:
         """Encrypt a file beside itself and store it."""
@@ -64,6 +66,7 @@ class Vault:
         Raises:
             ObjectMissingError: there is none.
             EnvelopeError: it was changed; reading may raise it later, too.
+            KeyMissingError: on reading, the document was destroyed in the meantime.
         """
         return await asyncio.to_thread(key.decrypting, await self.objects.open(name), name)
 

@@ -11,6 +11,7 @@ from fts.clients.definition import Definition, Scope, invalid
 from fts.clients.models import client as table
 from fts.clients.models import credential as credentials
 from fts.clients.service import Account, accounts, secret_bound, webhook_secret
+from fts.custody import probe
 from fts.db.database import Work
 from fts.destruction import delete_all
 from fts.errors import RefusalError
@@ -88,7 +89,15 @@ async def plan(services: Services, definitions: list[Definition]) -> Plan:
 
 
 async def apply(services: Services, planned: Plan, actor: Actor) -> list[Issued]:
-    """Do what was planned, all or nothing; return the secrets of new clients."""
+    """Do what was planned, all or nothing; return the secrets of new clients. New buckets are tried first.
+
+    Raises:
+        RefusalError: STORE_UNFIT, in PROD; CONFIGURATION_INVALID, there is no credential for a bucket.
+        StorageError: the store does not work.
+    """
+    new = [change.definition.bucket for change in planned.changes if change.action == "create"]
+    if new:
+        await probe(services.configuration, services.vault, new)
     issued = []
     async with services.database.write() as work:
         for change in planned.changes:

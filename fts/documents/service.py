@@ -15,7 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fts.audit.service import Actor, record
 from fts.clients.capacity import spend_octets
+from fts.clients.models import client as clients
 from fts.clients.service import Client
+from fts.clients.service import find as find_client
 from fts.custody import seal_members, unseal_members
 from fts.db.database import Work
 from fts.documents.models import document as table
@@ -99,6 +101,7 @@ async def receive(
         raise
     try:
         async with services.database.write() as work:
+            await _check_account(work, client.id)
             stored = await _insert(work, client, upload, size, name, key_id, key)
             await record(
                 work,
@@ -235,6 +238,13 @@ async def remove(work: Work, client_id: str, document_id: str) -> None:
     await work.connection.execute(delete(table).where(table.c.client_id == client_id, table.c.id == document_id))
 
 
+async def left_behind(connection: AsyncConnection, most: int) -> list[tuple[str, str]]:
+    """Return documents whose client's account has ended: client and document."""
+    ended = select(table.c.client_id, table.c.id).join(clients, clients.c.id == table.c.client_id)
+    statement = ended.where(clients.c.offboarded_at.is_not(None)).limit(most)
+    return [(row.client_id, row.id) for row in await connection.execute(statement)]
+
+
 async def expired(connection: AsyncConnection, now: datetime, most: int) -> list[tuple[str, str]]:
     """Return documents whose time is over: client and document."""
     statement = select(table.c.client_id, table.c.id).where(table.c.expires_at <= now).limit(most)
@@ -276,6 +286,12 @@ async def _spool(file: BinaryIO, body: AsyncIterator[bytes], upload: Upload, mos
     if not hmac.compare_digest(digest.digest(), upload.sha256):
         raise ProblemError("DIGEST_MISMATCH", f"the SHA-256 of the {size} octets received is {digest.hexdigest()}")
     return size
+
+
+async def _check_account(work: Work, client_id: str) -> None:
+    """Take in nothing for an account that ended while the octets came (FTS-GDPR-2)."""
+    if await find_client(work.connection, client_id) is None:
+        raise ProblemError("CREDENTIALS_REQUIRED", "the account ended during the upload")
 
 
 async def _insert(
