@@ -127,6 +127,8 @@ class References:
     """Of the files that were read through, by their names."""
     _inside: dict[etree._Element, dict[DigestAlgorithm, RunningHash]] = field(default_factory=dict)
     """Of references into the document, as it is at `_version`."""
+    _identified: dict[str, etree._Element] = field(default_factory=dict)
+    """Elements by their identifiers, as far as they were looked for in that version."""
     _version: int = 0
 
     def read(self, element: etree._Element) -> Reference:
@@ -148,10 +150,13 @@ class References:
         Raises:
             UnresolvedReferenceError: there is none, or several have it.
         """
-        found: list[etree._Element] = _WITH_ID(self.document.root, identifier=identifier)
-        if len(found) != 1:
-            raise UnresolvedReferenceError(f"{len(found)} elements have the identifier {identifier!r}")
-        return found[0]
+        self._forget_older()
+        if identifier not in self._identified:
+            found: list[etree._Element] = _WITH_ID(self.document.root, identifier=identifier)
+            if len(found) != 1:
+                raise UnresolvedReferenceError(f"{len(found)} elements have the identifier {identifier!r}")
+            self._identified[identifier] = found[0]
+        return self._identified[identifier]
 
     def dereference(self, element: etree._Element, signature: etree._Element) -> Dereferenced:
         """Return what a ds:Reference of a signature stands for.
@@ -168,14 +173,18 @@ class References:
                 raise UnresolvedReferenceError(f"transforms of the file {uri!r} are not read")
             hashes = self.hashes.setdefault(unquote(uri), {})
             return Dereferenced(self.document, file=self._file(uri), hashes=hashes)
-        if self._version != self.document.version:
-            self._version = self.document.version
-            self._inside.clear()
+        self._forget_older()
         nodes = NodeSet(self.by_id(uri[1:]) if uri else None)
         found = Dereferenced(self.document, nodes=nodes, hashes=self._inside.setdefault(element, {}))
         for transform in transforms:
             found = self._transformed(found, transform, signature)
         return found
+
+    def _forget_older(self) -> None:
+        if self._version != self.document.version:
+            self._version = self.document.version
+            self._inside.clear()
+            self._identified.clear()
 
     def _file(self, uri: str) -> BinaryIO:
         file = self.files.get(unquote(uri))
