@@ -14,7 +14,10 @@ from cryptography.x509.oid import NameOID
 
 from fts.composition import Composition
 from fts.errors import RefusalError
+from fts.file_steps import draw_xml, finish_file, inspect_file, inspect_xml, prepare_file
 from fts.frames import Message
+from fts.media_types import PDF, XML_TYPES
+from fts.profiles.model import Format
 from signing.pades.admit import admit
 from signing.pades.finish import finish
 from signing.pades.prepare import prepare
@@ -23,6 +26,8 @@ from signing.pades.source import PdfSource
 from signing.pades.state import Prepared
 from signing.ports import Level, Profile
 from signing.preview import draw_page
+from signing.xades.state import Prepared as PreparedFile
+from timestamping.algorithms import DigestAlgorithm
 
 _CHUNK: Final = 1 << 20
 
@@ -33,7 +38,12 @@ def inspect(message: Message) -> Message:
     Raises:
         DocumentError: the document cannot be signed.
     """
+    media_type = message["media_type"]
     with Path(message["document"]).open("rb") as document:
+        if media_type in XML_TYPES:
+            return inspect_xml(document)
+        if media_type != PDF:
+            return inspect_file(document, media_type)
         admission = admit(document, allow_rewrite=message["allow_rewrite"])
         repair = admission.repaired
         if repair is not None:
@@ -51,12 +61,14 @@ def inspect(message: Message) -> Message:
 
 
 def draw(message: Message) -> Message:
-    """Draw a page into the file `image` (PNG) and put its text into the file `text`."""
+    """Draw a page into the file `image` (PNG) and put its text into the file `text`; XML has text only."""
+    if message["media_type"] in XML_TYPES:
+        return draw_xml(message)
     with Path(message["document"]).open("rb") as document:
         shown = draw_page(document, message["page"])
     Path(message["image"]).write_bytes(shown.png)
     Path(message["text"]).write_text(shown.text, encoding="utf-8")
-    return {}
+    return {"has_image": True}
 
 
 async def prepare_from(composition: Composition, message: Message) -> Message:
@@ -71,15 +83,17 @@ async def prepare_from(composition: Composition, message: Message) -> Message:
     number = _attribute(certificate, NameOID.SERIAL_NUMBER)
     if message["allowed_number"] not in (None, number):
         raise RefusalError("SIGNER_NOT_ALLOWED", "the certificate belongs to another person", "Use the right card.")
-    with Path(message["document"]).open("rb") as document:
-        prepared = await prepare(
-            PdfSource(document),
-            certificate,
-            chain,
-            Profile(Level(message["level"])),
-            engine=composition.engine,
-            clock=composition.clock,
-        )
+    profile = Profile(
+        Level(message["level"]), DigestAlgorithm(message["digest"]), DigestAlgorithm(message["archive_digest"])
+    )
+    prepared: Prepared | PreparedFile
+    if message["format"] == Format.PADES:
+        with Path(message["document"]).open("rb") as document:
+            prepared = await prepare(
+                PdfSource(document), certificate, chain, profile, engine=composition.engine, clock=composition.clock
+            )
+    else:
+        prepared = await prepare_file(composition, message, certificate, chain, profile)
     Path(message["prepared"]).write_bytes(prepared.to_bytes())
     return {
         "digest": prepared.digest.hex(),
@@ -96,6 +110,8 @@ async def finish_from(composition: Composition, message: Message) -> Message:
     Raises:
         SigningError, TimestampError: no signature at the level could be made.
     """
+    if message["format"] != Format.PADES:
+        return await finish_file(composition, message)
     prepared = Prepared.from_bytes(Path(message["prepared"]).read_bytes())
     with ExitStack() as files:
         document = files.enter_context(Path(message["document"]).open("rb"))

@@ -46,6 +46,7 @@ _OWN: Final = (
     Problem("SCOPE_MISSING", 403, "The credential may not do this", "Use a credential with the scope in the detail."),
     Problem("CAPACITY_EXCEEDED", 429, "More than the agreed capacity", "Wait for the time in Retry-After."),
     Problem("PROFILE_NOT_AGREED", 422, "The profile is not agreed", "Use one of the agreed profiles."),
+    Problem("PROFILE_UNSUITABLE", 422, "The profile does not fit the document", "Use a profile that the detail names."),
     Problem("RECORD_UNAVAILABLE", 503, "What is done cannot be recorded", "Try again later; nothing was done."),
     Problem("STORE_UNAVAILABLE", 503, "The store does not answer", "Try again later; nothing was done."),
     Problem("TIMESTAMP_REFUSED", 422, "The timestamp was refused", "Correct what fail_info names (RFC 3161)."),

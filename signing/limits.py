@@ -90,6 +90,10 @@ class Limits:
     """Longest side of a page that is shown, in pixels."""
     preview_characters: int = 100_000
     """Most characters of text that are taken from one page."""
+    preview_part_lines: int = 400
+    """Most lines of one part of a text that is shown."""
+    preview_part_characters: int = 40_000
+    """Most characters of one part of a text that is shown."""
 
 
 LIMITS = Limits()

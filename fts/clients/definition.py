@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from fts.configuration import EEA
 from fts.errors import RefusalError
+from fts.profiles.registry import ProfileName
 
 Operation = Literal["upload", "sign", "timestamp", "download", "read", "custody"]
 """What capacity is agreed for: uploads, new signings, timestamps, downloads, other reads, export and destruction."""
@@ -113,9 +114,8 @@ class Definition(_Strict):
     webhook_url: str | None = None
     repair: bool = True
     """Whether damaged documents may be rewritten before they are signed."""
-    profiles: Annotated[tuple[Literal["PADES_LTA", "PADES_LT", "PADES_T", "PADES_B"], ...], Field(min_length=1)] = (
-        "PADES_LTA",
-    )
+    profiles: Annotated[tuple[ProfileName, ...], Field(min_length=1)] = ("PADES_LTA",)
+    """The profiles that may be asked for; what they accept may be uploaded."""
     scopes: Annotated[tuple[Scope, ...], Field(min_length=1)] = SCOPES
     """Of the credential that is made when the client is made."""
     capacity: dict[Operation, Capacity] = {}

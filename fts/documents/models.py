@@ -23,6 +23,7 @@ document = Table(
     Column("id", String(64), primary_key=True),
     Column("key_id", String(32), nullable=False, unique=True),
     Column("state", String(16), nullable=False),
+    Column("media_type", String(100), nullable=False, server_default="application/pdf"),
     Column("size", BigInteger, nullable=False),
     Column("sha256", LargeBinary(32), nullable=False),
     Column("object", String(200), nullable=False),

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Header, Path, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import StringConstraints, TypeAdapter
 
+from fts.clients.service import Client
 from fts.destruction import delete_document
 from fts.documents import service
 from fts.documents.schemas import DocumentView, Printable
@@ -19,7 +20,9 @@ from fts.http.content import content_response
 from fts.http.dependencies import ClientActor, ClientDep, ServicesDep
 from fts.http.problem_response import responses
 from fts.http.strict import StrictRoute, capped
+from fts.media_types import PDF, media_type_of
 from fts.problems import ProblemError
+from fts.profiles.registry import named
 
 router = APIRouter(prefix="/v1/documents", tags=["documents"], route_class=StrictRoute)
 
@@ -28,7 +31,7 @@ DocumentId = Annotated[
     Path(pattern=r"^[A-Za-z0-9._-]{1,64}$", description="chosen by the client", examples=["contract-2026-17"]),
 ]
 _DIGEST: Final = re.compile(r"sha-256=:([A-Za-z0-9+/]{43}=):")
-_PDF: Final = "application/pdf"
+_BINARY: Final = {"schema": {"type": "string", "format": "binary"}}
 _NAMES: Final = TypeAdapter(Annotated[Printable, StringConstraints(min_length=1, max_length=255)])
 
 
@@ -50,12 +53,19 @@ _NAMES: Final = TypeAdapter(Annotated[Printable, StringConstraints(min_length=1,
             "DOCUMENT_DAMAGED",
             "DOCUMENT_ENCRYPTED",
             "DOCUMENT_TOO_COMPLEX",
+            "XML_DAMAGED",
+            "XML_DOCTYPE",
+            "XML_TOO_LARGE",
+            "XML_NOT_CANONICAL",
+            "ASIC_CONTAINER_INVALID",
         ),
     },
     openapi_extra={
         "requestBody": {
             "required": True,
-            "content": {_PDF: {"schema": {"type": "string", "format": "binary"}}},
+            "description": "PDF and XML are inspected. Any other file is taken under its own media type, if an agreed "
+            "profile accepts it: it is signed as octets, in a container.",
+            "content": dict.fromkeys((PDF, "application/xml", "text/xml", "*/*"), _BINARY),
         }
     },
 )
@@ -83,9 +93,8 @@ async def upload(
     ] = None,
 ) -> Response:
     """Upload a document as raw octets; the same id with the same content may be sent again, other content not."""
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _PDF:
-        raise ProblemError("MEDIA_TYPE_UNSUPPORTED", f"documents are sent as {_PDF}")
-    wanted = service.Upload(document_id, _file_name(content_disposition), _sha256(content_digest))
+    media_type = _agreed(client, request.headers.get("content-type", ""))
+    wanted = service.Upload(document_id, _file_name(content_disposition), _sha256(content_digest), media_type)
     try:
         async with asyncio.timeout(services.limits.upload_seconds):
             received = await service.receive(services, client, actor, wanted, _body(request, services))
@@ -109,8 +118,8 @@ async def read(services: ServicesDep, client: ClientDep, document_id: DocumentId
     "/{document_id}/content",
     response_class=Response,
     responses={
-        200: {"content": {_PDF: {"schema": {"type": "string", "format": "binary"}}}, "description": "The octets"},
-        206: {"content": {_PDF: {"schema": {"type": "string", "format": "binary"}}}, "description": "One range"},
+        200: {"content": {"*/*": _BINARY}, "description": "The octets, with the media type of the upload"},
+        206: {"content": {"*/*": _BINARY}, "description": "One range"},
         **responses("CREDENTIALS_REQUIRED", "DOCUMENT_NOT_FOUND", "RANGE_NOT_SATISFIABLE"),
     },
 )
@@ -124,7 +133,7 @@ async def download(
     """Download the document as it was uploaded."""
     document = await service.downloaded(services, client, actor, document_id)
     file = await services.vault.open(document.key, document.object)
-    return content_response(file, document.size, document.sha256, document.name, range_)
+    return content_response(file, document.size, document.sha256, document.name, range_, media_type=document.media_type)
 
 
 @router.delete(
@@ -135,6 +144,16 @@ async def download(
 async def delete(services: ServicesDep, client: ClientDep, actor: ClientActor, document_id: DocumentId) -> None:
     """Destroy a document with everything derived from it: results, previews, signings."""
     await delete_document(services, client.id, actor, document_id)
+
+
+def _agreed(client: Client, header: str) -> str:
+    """Return the media type of an upload, which one of the client's profiles must accept."""
+    media_type = media_type_of(header)
+    agreed = [named(name) for name in client.definition.profiles]
+    if media_type is None or not any(profile.does_accept(media_type) for profile in agreed):
+        accepted = ", ".join(sorted({each for profile in agreed for each in profile.accepts}))
+        raise ProblemError("MEDIA_TYPE_UNSUPPORTED", f"the agreed profiles accept {accepted}")
+    return media_type
 
 
 async def _body(request: Request, services: ServicesDep) -> AsyncIterator[bytes]:

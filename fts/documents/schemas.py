@@ -54,6 +54,7 @@ class DocumentView(BaseModel):
                     "id": "contract-2026-17",
                     "name": "contract.pdf",
                     "state": "ready",
+                    "media_type": "application/pdf",
                     "size": 48213,
                     "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
                     "pages": 3,
@@ -70,9 +71,10 @@ class DocumentView(BaseModel):
     id: str
     name: str
     state: str = Field(description="`inspecting`, `ready` or `rejected`")
+    media_type: str
     size: int = Field(description="octets")
     sha256: str
-    pages: int | None
+    pages: int | None = Field(description="pages of a PDF, parts of XML as they are shown; null for other files")
     signatures: int | None = Field(description="signatures and timestamps that it already carries")
     repair: RepairView | None
     problem: ProblemView | None
@@ -84,7 +86,7 @@ class DocumentView(BaseModel):
         """Return the view of a document."""
         values: dict[str, Any] = {
             name: getattr(document, name)
-            for name in ("id", "name", "state", "size", "pages", "signatures", "repair", "problem")
+            for name in ("id", "name", "state", "media_type", "size", "pages", "signatures", "repair", "problem")
         }
         return cls(
             **values,

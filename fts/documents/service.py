@@ -41,6 +41,8 @@ class Document:
     id: str
     key_id: str
     state: State
+    media_type: str
+    """As the client called it: PDF and XML are read, any other file is not."""
     size: int
     sha256: bytes
     object: str
@@ -75,6 +77,7 @@ class Upload:
     document_id: str
     name: str
     sha256: bytes
+    media_type: str
 
 
 async def receive(
@@ -111,6 +114,7 @@ async def receive(
                 document_id=upload.document_id,
                 sha256=upload.sha256.hex(),
                 size=size,
+                media_type=upload.media_type,
             )
             await spend_octets(work, client, size)
             payload = {"client": client.id, "document": stored.id}
@@ -270,6 +274,8 @@ async def _discard(services: Services, client: Client, key_id: str, name: str) -
 def _repeated(known: Document, upload: Upload) -> Document:
     if known.sha256 != upload.sha256:
         raise ProblemError("DOCUMENT_EXISTS", f"the document {upload.document_id} has other content")
+    if known.media_type != upload.media_type:
+        raise ProblemError("DOCUMENT_EXISTS", f"the document {upload.document_id} is {known.media_type}")
     return known
 
 
@@ -303,6 +309,7 @@ async def _insert(
         "id": upload.document_id,
         "key_id": key_id,
         "state": "inspecting",
+        "media_type": upload.media_type,
         "size": size,
         "sha256": upload.sha256,
         "object": name,

@@ -37,6 +37,7 @@ async def inspect(worker: Worker, job: Job) -> None:
         request = {
             "task": "inspect",
             "document": str(original),
+            "media_type": document.media_type,
             "allow_rewrite": document.repair_allowed,
             "rewritten": str(rewritten),
         }
@@ -100,17 +101,26 @@ async def preview(worker: Worker, job: Job) -> None:
     with services.spool("job") as directory:
         source, image, text = directory / "document", directory / "image", directory / "text"
         await fetch_pinned(worker, document, document.effective_object, document.effective_sha256, source)
-        request = {"task": "draw", "document": str(source), "page": page, "image": str(image), "text": str(text)}
+        request = {
+            "task": "draw",
+            "document": str(source),
+            "media_type": document.media_type,
+            "page": page,
+            "image": str(image),
+            "text": str(text),
+        }
         try:
-            await worker.in_process(request)
+            drawn = await worker.in_process(request)
         except RefusalError as refusal:
             await give_up_preview(worker, job, refusal)
             return
-        await services.vault.put(document.key, image_name, image)
+        if drawn["has_image"]:
+            await services.vault.put(document.key, image_name, image)
         await services.vault.put(document.key, text_name, text)
     async with services.database.write() as work:
         await complete(work, job)
-        await _keep_preview(work, document, page, image_object=image_name, text_object=text_name)
+        kept = image_name if drawn["has_image"] else None
+        await _keep_preview(work, document, page, image_object=kept, text_object=text_name)
 
 
 async def give_up_preview(worker: Worker, job: Job, refusal: RefusalError) -> None:

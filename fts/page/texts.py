@@ -56,6 +56,8 @@ SCRIPT_TEXTS: Final = {
     "stay": "Stay on this page",
     "page": "Page %s",
     "page_text": "Text of page %s",
+    "part": "Part %s",
+    "part_failed": "Part %s cannot be shown.",
     "page_empty": "This page has no text that can be read.",
     "page_failed": "Page %s cannot be shown.",
     "problem_LINK_INVALID": (

@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
+
+Kind = Literal["pdf", "xml", "file"]
+"""How a document is shown: as pictures of its pages, as text, or not at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +25,12 @@ class PageView:
     operator: str
     """Who runs the gateway (FTS-GDPR-5)."""
     document_name: str
+    kind: Kind
+    media_type: str
+    are_comments_signed: bool
+    """Whether comments in XML belong to what is signed."""
     pages: int
+    """Pages of a PDF, parts of XML."""
     document_size: int
     """Octets."""
     document_sha256: str
@@ -30,6 +39,7 @@ class PageView:
     """What was wrong with the upload and was rewritten; empty where nothing was."""
     earlier_signatures: int
     level: str
+    """Format and level of the signature."""
     deadline: datetime
     retention_until: datetime
     state: str

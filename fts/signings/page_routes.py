@@ -12,16 +12,18 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 from fts.clients.service import find as find_client
 from fts.documents import service as documents
 from fts.documents.previews import page_of
+from fts.http.content import content_response
 from fts.http.dependencies import ServicesDep, SignerActor
 from fts.http.problem_response import problem_body
 from fts.http.strict import StrictRoute
+from fts.media_types import OCTETS, PDF, XML_TYPES
 from fts.page.render import Pages
-from fts.page.view import PageView
+from fts.page.view import Kind, PageView
 from fts.problems import ProblemError
 from fts.services import Services
 from fts.signings import session
 from fts.signings.states import State
-from fts.signings.store import Signing
+from fts.signings.store import Signing, note
 
 router = APIRouter(prefix="/sign", route_class=StrictRoute, include_in_schema=False)
 
@@ -154,6 +156,18 @@ async def text(services: ServicesDep, signing: SessionDep, number: int) -> Respo
     )
 
 
+@router.get("/{signing_id}/document")
+async def download(services: ServicesDep, actor: SignerActor, signing: SessionDep) -> Response:
+    """Hand over what is signed, to be opened by the signer's own program, never by this page."""
+    document = await _document(services, signing)
+    if _kind(document.media_type) == "pdf":
+        raise ProblemError("NOT_FOUND", "a PDF is shown as pictures of its pages")
+    async with services.database.write() as work:
+        await note(work, signing, "signing.document_read", actor, sha256=signing.document_sha256.hex())
+    file = await services.vault.open(document.key, document.object)
+    return content_response(file, document.size, signing.document_sha256, document.name, None, media_type=OCTETS)
+
+
 @router.post("/{signing_id}/certificate", dependencies=[SameOrigin], status_code=202)
 async def certificate(
     services: ServicesDep, actor: SignerActor, signing: SessionDep, given: GivenCertificate
@@ -235,13 +249,22 @@ async def _view(services: Services, signing: Signing, language: str) -> PageView
         document_sha256=signing.document_sha256.hex(),
         repaired=tuple(document.repair["findings"]) if document.repair else (),
         earlier_signatures=document.signatures or 0,
-        level=f"PAdES {signing.asked_level}",
+        level=f"{signing.asked.format.words} {signing.asked.level}",
+        kind=_kind(document.media_type),
+        media_type=document.media_type,
+        are_comments_signed=signing.asked.is_comment_signed,
         deadline=signing.deadline,
         retention_until=document.expires_at,
         state=signing.state.value,
         version=signing.version,
         card_agent=configuration.card_agent,
     )
+
+
+def _kind(media_type: str) -> Kind:
+    if media_type == PDF:
+        return "pdf"
+    return "xml" if media_type in XML_TYPES else "file"
 
 
 async def _document(services: Services, signing: Signing) -> documents.Document:

@@ -1,6 +1,5 @@
 """`/v1/signings`."""
 
-from pathlib import PurePath
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Path, Response
@@ -12,6 +11,7 @@ from fts.http.dependencies import ClientActor, ClientDep, ServicesDep
 from fts.http.problem_response import responses
 from fts.http.strict import StrictRoute
 from fts.problems import ProblemError
+from fts.profiles.model import Format
 from fts.services import Services
 from fts.signings import service, store
 from fts.signings.schemas import SigningOrder, SigningView
@@ -22,7 +22,8 @@ router = APIRouter(prefix="/v1/signings", tags=["signings"], route_class=StrictR
 SigningId = Annotated[
     str, Path(pattern=r"^[0-9a-f]{32}$", examples=["5f0c9a1e7b3d4c2f8e6a0b1c2d3e4f50"], description="of the signing")
 ]
-_PDF = {"application/pdf": {"schema": {"type": "string", "format": "binary"}}}
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+_SIGNED = {form.media_type: _BINARY for form in Format}
 
 
 @router.post(
@@ -36,6 +37,9 @@ _PDF = {"application/pdf": {"schema": {"type": "string", "format": "binary"}}}
         "IDEMPOTENCY_MISMATCH",
         "BODY_TOO_LARGE",
         "DOCUMENT_DAMAGED",
+        "PROFILE_NOT_AGREED",
+        "PROFILE_UNSUITABLE",
+        "DOCUMENT_NAME",
     ),
 )
 async def create(
@@ -83,8 +87,8 @@ async def cancel(services: ServicesDep, client: ClientDep, actor: ClientActor, s
     "/{signing_id}/content",
     response_class=Response,
     responses={
-        200: {"content": _PDF, "description": "The signed document"},
-        206: {"content": _PDF, "description": "One range of it"},
+        200: {"content": _SIGNED, "description": "The signed document, or the container with it"},
+        206: {"content": _SIGNED, "description": "One range of it"},
         **responses("CREDENTIALS_REQUIRED", "SIGNING_NOT_FOUND", "SIGNING_NOT_COMPLETED", "RANGE_NOT_SATISFIABLE"),
     },
 )
@@ -103,8 +107,8 @@ async def download(
         document = await documents.get(services.vault, work.connection, client.id, signing.document_id, work.now)
         await store.note(work, signing, "signing.downloaded", actor, sha256=signing.result_sha256.hex())
     file = await services.vault.open(document.key, signing.result_object)
-    name = f"{PurePath(document.name).stem}-signed.pdf"
-    return content_response(file, signing.result_size, signing.result_sha256, name, range_)
+    name, media_type = signing.asked.file_name(document.name), signing.asked.format.media_type
+    return content_response(file, signing.result_size, signing.result_sha256, name, range_, media_type=media_type)
 
 
 async def _document(services: Services, signing: Signing) -> Document:

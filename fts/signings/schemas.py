@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 
 from fts.documents.schemas import Printable, ProblemView, RepairView, Time
 from fts.documents.service import Document
+from fts.profiles.registry import ProfileName
 from fts.services import Services
 from fts.signings.service import Order, signing_url
 from fts.signings.states import State
@@ -57,7 +58,7 @@ class SigningOrder(BaseModel):
     )
 
     document: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
-    profile: Literal["PADES_LTA", "PADES_LT", "PADES_T", "PADES_B"] = "PADES_LTA"
+    profile: ProfileName = Field("PADES_LTA", description="one of the agreed ones; it must accept the document's type")
     return_url: Annotated[str, StringConstraints(min_length=1, max_length=2000)] = Field(
         description="one of the registered return URLs, octet for octet"
     )

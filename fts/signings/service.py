@@ -15,13 +15,15 @@ from fts.documents import service as documents
 from fts.documents.service import Document
 from fts.keyring import Keyring
 from fts.problems import ProblemError
+from fts.profiles.model import NamedProfile
+from fts.profiles.registry import named
 from fts.services import Services
 from fts.signings import store
 from fts.signings.models import signing as table
 from fts.signings.states import State
 from fts.signings.store import Personal, Signing, StaleError, move
-
-PROFILES: Final = ("PADES_LTA", "PADES_LT", "PADES_T", "PADES_B")
+from signing.asic.paths import check_name
+from signing.asic.ports import ContainerError
 
 _TRIALS: Final = 5
 """How often a move is tried when somebody else moves the signing at the same time."""
@@ -49,7 +51,7 @@ async def create(services: Services, client: Client, actor: Actor, order: Order,
 
     Raises:
         ProblemError: DOCUMENT_NOT_FOUND, DOCUMENT_NOT_READY, the document's own code, RETURN_URL_UNKNOWN,
-            IDEMPOTENCY_MISMATCH.
+            IDEMPOTENCY_MISMATCH, PROFILE_NOT_AGREED, PROFILE_UNSUITABLE, DOCUMENT_NAME.
     """
     key_mac = None if key is None else services.keyring.mac("idempotency", f"{client.id} key {key}")
     if key_mac is not None and (known := await _known(services, client, order, key_mac)) is not None:
@@ -64,6 +66,7 @@ async def create(services: Services, client: Client, actor: Actor, order: Order,
         async with services.database.write() as work:
             document = await documents.get(services.vault, work.connection, client.id, order.document, work.now)
             pinned = _signable(document)
+            _check_profile(client, document, named(order.profile))
             personal = Personal(order.return_url, order.state, order.identification_number)
             deadline = min(work.now + timedelta(seconds=order.expires_in), document.expires_at)
             await work.connection.execute(
@@ -137,6 +140,21 @@ def _signable(document: Document) -> bytes:
     if document.effective_sha256 is None:
         raise ProblemError("DOCUMENT_NOT_READY", f"the document {document.id} is still inspected")
     return document.effective_sha256
+
+
+def _check_profile(client: Client, document: Document, profile: NamedProfile) -> None:
+    """Check that a profile fits a document: its media type, and the name by which a container will hold it."""
+    if not profile.does_accept(document.media_type):
+        fitting = [name for name in client.definition.profiles if named(name).does_accept(document.media_type)]
+        detail = f"{profile.name} does not accept {document.media_type}; agreed are: {', '.join(fitting) or 'none'}"
+        raise ProblemError("PROFILE_UNSUITABLE", detail)
+    container = profile.format.container
+    if container is None or container.media_type == document.media_type:
+        return
+    try:
+        check_name(document.name)
+    except ContainerError as error:
+        raise ProblemError("DOCUMENT_NAME", str(error)) from error
 
 
 async def _known(services: Services, client: Client, order: Order, key_mac: bytes) -> Signing | None:

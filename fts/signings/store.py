@@ -14,9 +14,10 @@ from fts.db.database import Work
 from fts.documents.models import document as documents
 from fts.jobs.queue import enqueue
 from fts.problems import ProblemError
+from fts.profiles.model import NamedProfile
+from fts.profiles.registry import named
 from fts.signings.models import signing as table
 from fts.signings.states import BEFORE_THE_VALUE, MOVES, State
-from signing.ports import Level
 from storage.envelope import DocumentKey
 from storage.keys import KeyMissingError
 from storage.vault import Vault
@@ -96,9 +97,9 @@ class Signing:
         return "-".join(self.id[i : i + 4].upper() for i in (0, 4, 8))
 
     @property
-    def asked_level(self) -> Level:
-        """The level of the profile."""
-        return Level(self.profile.rpartition("_")[2])
+    def asked(self) -> NamedProfile:
+        """The profile."""
+        return named(self.profile)
 
     @property
     def objects(self) -> list[str]:

@@ -9,6 +9,7 @@ from fts.documents import service as documents
 from fts.documents.service import Document, object_name
 from fts.documents.tasks import fetch_pinned, problem_json
 from fts.errors import RefusalError
+from fts.frames import Message
 from fts.jobs.queue import Job, complete
 from fts.jobs.runner import Worker
 from fts.signings import store
@@ -52,7 +53,7 @@ async def prepare(worker: Worker, job: Job) -> None:
             "prepared": str(kept),
             "certificates": list(signing.personal.certificates),
             "allowed_number": signing.personal.allowed_number,
-            "level": signing.asked_level.value,
+            **_wanted(signing, document),
         }
         result = await worker.in_process(request, signing.id)
         name = object_name(document.bucket)
@@ -119,6 +120,7 @@ async def finish(worker: Worker, job: Job) -> None:
             "prepared": str(kept),
             "signature": signing.personal.signature,
             "signed": str(signed),
+            **_wanted(signing, document),
         }
         result = await worker.in_process(request, signing.id)
         name = object_name(document.bucket)
@@ -196,6 +198,22 @@ async def _found(worker: Worker, job: Job) -> tuple[Signing, Document] | None:
         return signing, await documents.get(
             worker.services.vault, connection, signing.client_id, signing.document_id, now
         )
+
+
+def _wanted(signing: Signing, document: Document) -> Message:
+    """Return what the profile asks for, and what the document is."""
+    asked = signing.asked
+    profile = asked.engine_profile
+    return {
+        "format": asked.format,
+        "packaging": asked.packaging,
+        "container": asked.format.container,
+        "level": profile.level,
+        "digest": profile.digest,
+        "archive_digest": profile.archive_digest,
+        "name": document.name,
+        "media_type": document.media_type,
+    }
 
 
 def _effective(document: Document) -> str:

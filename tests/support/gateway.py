@@ -51,7 +51,13 @@ class Account:
     webhook_secret: str
     api: httpx.Client
 
-    def upload(self, data: bytes, document_id: str | None = None, name: str = "contract.pdf") -> httpx.Response:
+    def upload(
+        self,
+        data: bytes,
+        document_id: str | None = None,
+        name: str = "contract.pdf",
+        media_type: str = "application/pdf",
+    ) -> httpx.Response:
         """Send a document."""
         document_id = document_id or secrets.token_hex(8)
         digest = base64.b64encode(hashlib.sha256(data).digest()).decode()
@@ -59,7 +65,7 @@ class Account:
             f"/v1/documents/{document_id}",
             content=data,
             headers={
-                "content-type": "application/pdf",
+                "content-type": media_type,
                 "content-digest": f"sha-256=:{digest}:",
                 "content-disposition": named(name),
             },
