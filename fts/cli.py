@@ -1,4 +1,4 @@
-"""The command line: `fts sign`, `fts verify`, `fts certificates`, and the gateway's own (`fts.gateway_cli`).
+"""The command line: `fts sign`, `extend`, `verify`, `certificates`, and the gateway's own (`fts.gateway_cli`).
 
 Exit status: 0 done (for `verify`: every file is valid), 1 refused, 2 wrong use, 130 interrupted. A refusal is two lines
 on standard error: `CODE: message` and `Remedy: what to do`. Results go to standard output.
@@ -9,7 +9,6 @@ from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import urlsplit
 
 import typer
 from rich.console import Console
@@ -18,9 +17,11 @@ from fts import commands
 from fts.card_view import choices_json, show_choices
 from fts.errors import RefusalError
 from fts.exits import REFUSED, WRONG_USE, fail, refused_as
+from fts.extend_command import extend_command
 from fts.gateway_cli import gateway
+from fts.service_urls import check_urls
 from fts.settings import Settings
-from fts.signing_job import Signed, SigningOrder, check_destination
+from fts.signing_job import Signed, SigningOrder, check_order
 from fts.terminal import check_terminal, printable
 from fts.timestamps.commands import timestamp
 from fts.trust_files import load_trust_files
@@ -35,7 +36,7 @@ from timestamping.algorithms import DigestAlgorithm
 
 application = typer.Typer(
     name="fts",
-    help="Electronic signatures in PDF documents (PAdES): with a card here, or through the gateway in the browser.",
+    help="Electronic signatures in PDF, XML and any files: with a card here, or through the gateway in the browser.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -80,13 +81,16 @@ class ProfileName(StrEnum):
 
 
 class PackagingName(StrEnum):
-    """Where a XAdES signature of one file goes."""
+    """Where a XAdES signature stands to the files that it signs."""
 
     ENVELOPED = "enveloped"
     ENVELOPING = "enveloping"
     DETACHED = "detached"
+    MANIFEST = "manifest"
+    INTERNALLY_DETACHED = "internally-detached"
 
 
+application.command("extend")(extend_command)
 application.add_typer(gateway)
 application.add_typer(timestamp, name="timestamp")
 application.command("tsa")(tsa_command)
@@ -106,8 +110,8 @@ def sign_command(
         list[Path],
         typer.Argument(
             metavar="IN... OUT",
-            help="The document, which is never changed, and where the signed one goes. With ASIC_E: any files, or a "
-            "container that gets another signature.",
+            help="The document, which is never changed, and where the signed one goes. With ASIC_E, or XADES but for "
+            "enveloped: any number of files. With ASIC_E: or a container that gets another signature.",
         ),
     ],
     module: Module,
@@ -115,7 +119,10 @@ def sign_command(
     profile: Annotated[ProfileName, typer.Option(help="What is made.")] = ProfileName.PADES_LTA,
     packaging: Annotated[
         PackagingName,
-        typer.Option(help="With XADES: into the XML, around any file, or a signature file beside any file."),
+        typer.Option(
+            help="With XADES: into the XML; around any files; a signature file beside any files, which it names itself "
+            "or in a list; or beside several XML documents in one."
+        ),
     ] = PackagingName.ENVELOPED,
     digest: Annotated[DigestAlgorithm, typer.Option(help="Digest of the signature.")] = DigestAlgorithm.SHA256,
     archive_digest: Annotated[
@@ -146,13 +153,12 @@ def sign_command(
 
     The PIN is asked on the terminal, for each signature anew.
     """
-    document, beside, destination = refused_as(WRONG_USE, partial(_places, paths, profile))
+    document, beside, destination = refused_as(WRONG_USE, partial(_places, paths, profile, packaging))
     if profile.level is not Level.B and tsa is None:
         fail(
             RefusalError("TSA_MISSING", f"{profile} needs a timestamping authority", "Give its URL: --tsa."), WRONG_USE
         )
-    for url in (*(allow_host or ()), *([tsa] if tsa else [])):
-        refused_as(WRONG_USE, partial(_check_url, url))
+    refused_as(WRONG_USE, partial(check_urls, (*(allow_host or ()), *([tsa] if tsa else []))))
     if not pin_stdin:
         refused_as(WRONG_USE, check_terminal)
     settings = Settings(
@@ -172,7 +178,7 @@ def sign_command(
     )
 
     def work() -> Signed:
-        check_destination(order)
+        check_order(order)
         card = Pkcs11Card(module, token_label=token)
         return commands.run(commands.sign(order, settings, card, certificate, pin_stdin=pin_stdin))
 
@@ -193,9 +199,12 @@ def verify_command(
     trust: Trust,
     as_json: AsJson = False,
 ) -> None:
-    """Verify the signatures of documents offline; exit status 0 only if every document is valid.
+    """Verify the signatures of documents offline.
 
     Documents that a signature file names are looked for beside it.
+
+    Exit status: 0 every document is valid, 1 one is not, carries no signature, or cannot be read, 2 wrong use, a root
+    that cannot be read among it, 130 interrupted.
     """
     settings = Settings(tuple(refused_as(WRONG_USE, partial(load_trust_files, trust))))
     console = Console(highlight=False)
@@ -224,26 +233,19 @@ def main() -> None:
     application()
 
 
-def _places(paths: list[Path], profile: ProfileName) -> tuple[Path, tuple[Path, ...], Path]:
+def _places(paths: list[Path], profile: ProfileName, packaging: PackagingName) -> tuple[Path, tuple[Path, ...], Path]:
     """Return the document, further files, and where the result goes."""
     if len(paths) < 2:
         raise RefusalError("OUTPUT_MISSING", "there is no OUT", "Give the document and where the signed one goes.")
     document, *beside, destination = paths
-    if beside and profile.container is not Container.ASIC_E:
+    takes_many = profile.is_xades and packaging is not PackagingName.ENVELOPED
+    if beside and not takes_many and profile.container is not Container.ASIC_E:
         raise RefusalError(
-            "TOO_MANY_DOCUMENTS", f"{profile} takes one document", "Sign one at a time, or use ASIC_E_XADES_LTA."
+            "TOO_MANY_DOCUMENTS",
+            f"{profile}{f' {packaging}' if profile.is_xades else ''} takes one document",
+            "Sign one at a time, or use ASIC_E_XADES_LTA, or XADES_LTA with --packaging detached.",
         )
     return document, tuple(beside), destination
-
-
-def _check_url(url: str) -> None:
-    try:
-        parts = urlsplit(url)
-        sound = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        sound = False
-    if not sound or not url.isascii() or not url.isprintable():
-        raise RefusalError("URL_INVALID", f"{url!r} is no URL of a server", "Give http://HOST:PORT or https://HOST.")
 
 
 def _show_signed(signed: Signed, form: str) -> None:

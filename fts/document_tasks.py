@@ -6,8 +6,8 @@ document and its state until the `finish` that follows, or until another request
 
 import os
 import stat
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ from fts import document_stamps, document_steps
 from fts.composition import Composition
 from fts.container_tasks import PendingContainer, finish_container, prepare_container, verify_container
 from fts.errors import RefusalError, file_refusal
+from fts.extend_tasks import extend_document
 from fts.frames import Message
 from fts.settings import DocumentLimits, Settings
 from fts.tsa_messages import tsa_of
@@ -67,7 +68,7 @@ class DocumentTasks:
         self._pending: _Pending | PendingXml | PendingContainer | None = None
 
     async def handle(self, message: Message) -> Message:
-        """Answer a request: `prepare`, `finish` or `verify`, or one of `fts.document_steps`.
+        """Answer a request: `prepare`, `finish`, `verify` or `extend`, or one of `fts.document_steps`.
 
         Raises:
             One of `fts.errors.CODED_ERRORS`: the document, the certificate or a trust service is not as it must be.
@@ -81,13 +82,12 @@ class DocumentTasks:
             case "finish":
                 if pending is None:
                     raise DocumentChangedError("no document is prepared")
-                try:
-                    with pending.files:
-                        return await self._finish(message, pending)
-                except OSError as error:
-                    raise file_refusal("OUTPUT_UNWRITABLE", error, "the signed document") from error
+                with _writing("the signed document"), pending.files:
+                    return await self._finish(message, pending)
             case "verify":
                 return self._verify(message)
+            case "extend":
+                return await self._extend(message)
             case "inspect":
                 return document_steps.inspect(message)
             case "stamp":
@@ -115,18 +115,12 @@ class DocumentTasks:
         with ExitStack() as files:
             document = files.enter_context(open_document(message["document"]))
             self._announce("inspect")
-            if message.get("container") is not None:
+            if message["container"] is not None or message["packaging"] is not None:
                 self._announce("prepare")
-                paths = [Path(message["document"]), *map(Path, message["beside"])]
-                opened = [document, *(files.enter_context(open_document(str(path))) for path in paths[1:])]
-                documents = [(path.name, stream) for path, stream in zip(paths, opened, strict=True)]
-                contained = await prepare_container(composition, documents, message, profile)
-                contained.files = files.pop_all()
-                self._pending = contained
-                return {"digest": contained.prepared.digest.hex(), "repair": None}
-            if message["packaging"] is not None:
-                self._announce("prepare")
-                pending = await prepare_xml(composition, document, message, profile)
+                opened = [document, *(files.enter_context(open_document(path)) for path in message["beside"])]
+                documents = list(zip(message["names"], opened, strict=True))
+                prepare_files = prepare_xml if message["container"] is None else prepare_container
+                pending = await prepare_files(composition, documents, message, profile)
                 pending.files = files.pop_all()
                 self._pending = pending
                 return {"digest": pending.prepared.digest.hex(), "repair": None}
@@ -178,6 +172,14 @@ class DocumentTasks:
             "archived_at": _time(finished.archived_at),
         }
 
+    async def _extend(self, message: Message) -> Message:
+        with (
+            _writing("the extended document"),
+            open_document(message["document"]) as document,
+            _opened_output(message["output"]) as output,
+        ):
+            return await extend_document(self._composition, document, output, message)
+
     def _verify(self, message: Message) -> Message:
         composition = self._composition
         with open_document(message["document"]) as document:
@@ -202,10 +204,16 @@ def open_document(path: str) -> BinaryIO:
         raise file_refusal("FILE_UNREADABLE", error, Path(path).name) from error
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise RefusalError(
-            "FILE_UNREADABLE", f"{Path(path).name} is not a regular file", "Give the path of a PDF file."
-        )
+        raise RefusalError("FILE_UNREADABLE", f"{Path(path).name} is not a regular file", "Give the path of a file.")
     return os.fdopen(descriptor, "rb")
+
+
+@contextmanager
+def _writing(what: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise file_refusal("OUTPUT_UNWRITABLE", error, what) from error
 
 
 def _opened_output(path: str) -> BinaryIO:

@@ -1,16 +1,13 @@
 """Signing one file: prepared and finished in a document process, signed by the card in this one."""
 
-import os
-import secrets
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from fts.card import CardSigner
-from fts.errors import RefusalError, file_refusal
 from fts.process_pool import DocumentProcess
+from fts.result_file import check_destination, new_file
 from signing.asic.ports import Container
 from signing.ports import Level, Profile
 from signing.xades.ports import Packaging
@@ -45,7 +42,21 @@ class SigningOrder:
     container: Container | None = None
     """The container into which the files go with their signature; a container as `document` gets another one."""
     beside: tuple[Path, ...] = ()
-    """Further files for the container."""
+    """Further files for the container, or for the XAdES signature."""
+
+    def names(self) -> list[str]:
+        """Return the names by which the signature refers to the documents.
+
+        That is how a reader finds them: a signature file that is beside or above a document names it by its path from
+        there.
+        """
+        folder = self.destination.parent.resolve()
+        names = []
+        for document in (self.document, *self.beside):
+            path = document.parent.resolve() / document.name
+            is_below = self.packaging is not None and self.packaging.is_detached and path.is_relative_to(folder)
+            names.append(path.relative_to(folder).as_posix() if is_below else document.name)
+        return names
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +91,7 @@ async def sign_file(
         One of `fts.errors.CODED_ERRORS`: no signature could be made, or its result not be written.
     """
     profile, entry = order.profile, signer.entry
-    check_destination(order)
+    check_order(order)
     prepared = await process.call(
         {
             "task": "prepare",
@@ -94,10 +105,11 @@ async def sign_file(
             "packaging": order.packaging,
             "container": order.container,
             "beside": [str(path) for path in order.beside],
+            "names": order.names(),
         },
         announce,
     )
-    async with _new_file(order) as temporary:
+    async with new_file(order.destination, replace=order.replace) as temporary:
         announce("pin")
         value = await signer.sign(bytes.fromhex(prepared["digest"]), profile.digest)
         finished = await process.call({"task": "finish", "signature": value.hex(), "output": str(temporary)}, announce)
@@ -114,71 +126,10 @@ async def sign_file(
     )
 
 
-def check_destination(order: SigningOrder) -> None:
+def check_order(order: SigningOrder) -> None:
     """Check, before anything is asked of a person, that the result can go where it shall.
 
     Raises:
         RefusalError: OUTPUT_EXISTS or OUTPUT_UNWRITABLE.
     """
-    path = order.destination
-    try:
-        for document in (order.document, *order.beside):
-            if path.exists() and document.exists() and path.samefile(document):
-                raise RefusalError(
-                    "OUTPUT_EXISTS", f"{path} is the document itself", "Choose another path for the result."
-                )
-        if path.is_dir():
-            raise RefusalError("OUTPUT_UNWRITABLE", f"{path} is a directory", "Give the path of a file for the result.")
-        if not order.replace and os.path.lexists(path):
-            raise _exists(path)
-    except OSError as error:
-        raise file_refusal("OUTPUT_UNWRITABLE", error, str(path)) from error
-
-
-@asynccontextmanager
-async def _new_file(order: SigningOrder) -> AsyncIterator[Path]:
-    """Give an empty file beside the destination, which takes its place at the end, or nothing on an error.
-
-    Whoever fills the file also synchronises it to the disk.
-    """
-    path = order.destination
-    temporary = path.parent / f".fts-{secrets.token_hex(8)}.tmp"
-    try:
-        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o666))
-    except OSError as error:
-        raise file_refusal("OUTPUT_UNWRITABLE", error, str(path)) from error
-    try:
-        yield temporary
-        _move(temporary, path, replace=order.replace)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _move(temporary: Path, path: Path, *, replace: bool) -> None:
-    try:
-        if not replace:
-            _link(temporary, path)
-        else:
-            temporary.replace(path)
-    except FileExistsError as error:
-        raise _exists(path) from error
-    except OSError as error:
-        raise file_refusal("OUTPUT_UNWRITABLE", error, str(path)) from error
-
-
-def _link(temporary: Path, path: Path) -> None:
-    """Give the file its name unless that is taken; where the file system has no links, look first and then rename."""
-    try:
-        path.hardlink_to(temporary)
-    except FileExistsError:
-        raise
-    except OSError:
-        if os.path.lexists(path):
-            raise FileExistsError(path) from None
-        temporary.replace(path)
-
-
-def _exists(path: Path) -> RefusalError:
-    return RefusalError(
-        "OUTPUT_EXISTS", f"{path} exists already", "Choose another path, or give --force to replace it."
-    )
+    check_destination(order.destination, (order.document, *order.beside), replace=order.replace)

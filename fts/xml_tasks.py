@@ -1,7 +1,7 @@
 """What a document process does with XML and with signature files: prepare, finish, verify (XAdES)."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,12 +28,12 @@ _WINDOW: Final = 64
 class PendingXml:
     """A prepared XAdES signature that waits for its value."""
 
-    document: BinaryIO
+    objects: list[DataObject]
     prepared: Prepared
     before: DocumentReport | None
     """The verification of the document before, where the signature goes into it."""
     files: ExitStack = field(default_factory=ExitStack)
-    """Holds the document open."""
+    """Holds the documents open."""
 
 
 def is_xml(document: BinaryIO) -> bool:
@@ -45,16 +45,18 @@ def is_xml(document: BinaryIO) -> bool:
     return head[len(mark) :].replace(b"\x00", b"").lstrip().startswith(b"<")
 
 
-async def prepare_xml(composition: Composition, document: BinaryIO, message: Message, profile: Profile) -> PendingXml:
-    """Prepare a XAdES signature of one file (errors as `signing.xades.prepare.prepare`)."""
+async def prepare_xml(
+    composition: Composition, documents: Sequence[tuple[str, BinaryIO]], message: Message, profile: Profile
+) -> PendingXml:
+    """Prepare a XAdES signature of named files (errors as `signing.xades.prepare.prepare`)."""
     certificate, *chain = (x509.load_der_x509_certificate(bytes.fromhex(c)) for c in message["certificates"])
     packaging = Packaging(message["packaging"])
     before = None
     if packaging is Packaging.ENVELOPED:
-        before = verify(document, composition.anchors, clock=composition.clock)
-    mime_type = "application/xml" if is_xml(document) else "application/octet-stream"
+        before = verify(documents[0][1], composition.anchors, clock=composition.clock)
+    objects = [DataObject(name, stream, _mime_type(stream)) for name, stream in documents]
     prepared = await prepare(
-        [DataObject(Path(message["document"]).name, document, mime_type)],
+        objects,
         packaging,
         certificate,
         chain,
@@ -62,15 +64,14 @@ async def prepare_xml(composition: Composition, document: BinaryIO, message: Mes
         engine=composition.engine,
         clock=composition.clock,
     )
-    return PendingXml(document, prepared, before)
+    return PendingXml(objects, prepared, before)
 
 
 async def finish_xml(composition: Composition, pending: PendingXml, signature: bytes, output: BinaryIO) -> Message:
     """Finish a XAdES signature and check it (errors as `signing.xades.finish.finish` and `release`)."""
     prepared = pending.prepared
-    (kept,) = prepared.objects
     finished = await finish(
-        [DataObject(kept.name, pending.document, kept.mime_type)],
+        pending.objects,
         prepared,
         signature,
         output,
@@ -85,7 +86,7 @@ async def finish_xml(composition: Composition, pending: PendingXml, signature: b
         output,
         composition.anchors,
         clock=composition.clock,
-        files={kept.name: pending.document} if prepared.packaging.is_detached else None,
+        files={each.name: each.stream for each in pending.objects} if prepared.packaging.is_detached else None,
         before=pending.before,
     )
     os.fsync(output.fileno())
@@ -101,10 +102,14 @@ async def finish_xml(composition: Composition, pending: PendingXml, signature: b
 def verify_xml(composition: Composition, document: BinaryIO, path: Path) -> DocumentReport:
     """Verify XML; detached documents are looked for beside it."""
     with ExitStack() as files:
-        return verify(document, composition.anchors, clock=composition.clock, files=_Beside(path.parent, files))
+        return verify(document, composition.anchors, clock=composition.clock, files=Beside(path.parent, files))
 
 
-class _Beside(Mapping[str, BinaryIO]):
+def _mime_type(document: BinaryIO) -> str:
+    return "application/xml" if is_xml(document) else "application/octet-stream"
+
+
+class Beside(Mapping[str, BinaryIO]):
     """The regular files of a folder and those below it, opened when they are asked for."""
 
     def __init__(self, folder: Path, files: ExitStack) -> None:

@@ -120,6 +120,13 @@ class DocumentChangedError(DocumentError):
     remedy = "Start the signing again with the document as it is now."
 
 
+class NotExtendedError(DocumentError):
+    """Signatures of the document could not be brought to LTA; nothing was written."""
+
+    code = "NOT_EXTENDED"
+    remedy = "The message says why; where a service gave no answer, try again later."
+
+
 class CertificateError(SigningError):
     """The signer's certificate cannot be used; `party` is its subject or the authority concerned."""
 

@@ -4,6 +4,8 @@ import io
 import os
 from typing import BinaryIO
 
+from signing.extension import check_extended
+from signing.pades.extend import Extended
 from signing.pades.report import DocumentReport, SignatureReport
 from signing.pades.revision import RevisionBuilder
 from signing.pades.second_reader import Joined, SecondReaderError, View, look
@@ -63,6 +65,32 @@ def release_stamped(document: BinaryIO, stamped: BinaryIO, anchors: TrustAnchors
     if findings:
         raise ReleaseError("; ".join(finding.message for finding in findings))
     _check_view(document, stamped, size, report, None)
+    return report
+
+
+def release_extended(
+    document: BinaryIO, longer: BinaryIO, extended: Extended, anchors: TrustAnchors, *, clock: Clock
+) -> DocumentReport:
+    """Check a document whose signatures were just extended.
+
+    Args:
+        document: what was extended.
+        longer: the result.
+        extended: what extending it said.
+        anchors: who is trusted.
+        clock: the time of judgement.
+
+    Returns:
+        The verification report.
+
+    Raises:
+        ReleaseError: a signature is worse than before, or another reader sees something else.
+        NotExtendedError: a valid signature is not at LTA.
+    """
+    size = document.seek(0, os.SEEK_END)
+    report = verify(longer, anchors, clock=clock)
+    check_extended(verify(document, anchors, clock=clock), report, extended.incomplete)
+    _check_view(document, longer, size, report, None)
     return report
 
 

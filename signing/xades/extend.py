@@ -13,7 +13,7 @@ from lxml import etree
 
 from signing.limits import LIMITS
 from signing.pades.report import DocumentReport, SignatureReport
-from signing.ports import DocumentDamagedError, Level, SigningError
+from signing.ports import Level, NotExtendedError, SigningError
 from signing.trust.stamps import authority_path
 from signing.trust.validation_data import ValidationData, ValidationDataEngine
 from signing.xades.archive import add_archive_timestamp, add_signature_timestamp, authority_data
@@ -65,12 +65,10 @@ class Progress:
         """Return the time of the last archive timestamp.
 
         Raises:
-            DocumentDamagedError: there is none.
+            NotExtendedError: there is none.
         """
         if self.archived_at is None:
-            raise DocumentDamagedError(
-                "no signature can be extended: " + "; ".join(self.incomplete or ["there is none"])
-            )
+            raise NotExtendedError("no signature can be extended: " + "; ".join(self.incomplete or ["there is none"]))
         return self.archived_at
 
 

@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from typing import BinaryIO
 
+from signing.extension import check_extended
 from signing.pades.report import DocumentReport, SignatureReport
 from signing.ports import Level, ReleaseError
 from signing.trust.path import TrustAnchors
+from signing.xades.extend import Extended
 from signing.xades.state import Prepared
 from signing.xades.verify import verify
 from timestamping.clock import Clock
@@ -38,6 +40,37 @@ def release(
     """
     report = verify(signed, anchors, clock=clock, files=files)
     check_report(report, prepared, before)
+    return report
+
+
+def release_extended(
+    document: BinaryIO,
+    longer: BinaryIO,
+    extended: Extended,
+    anchors: TrustAnchors,
+    *,
+    clock: Clock,
+    files: Mapping[str, BinaryIO] | None = None,
+) -> DocumentReport:
+    """Check a document that was just extended.
+
+    Args:
+        document: what was extended.
+        longer: the result.
+        extended: what extending it said.
+        anchors: who is trusted.
+        clock: the time of judgement.
+        files: detached documents by their names.
+
+    Returns:
+        The verification report.
+
+    Raises:
+        ReleaseError: a signature is worse than before.
+        NotExtendedError: a valid one is not at LTA.
+    """
+    report = verify(longer, anchors, clock=clock, files=files)
+    check_extended(verify(document, anchors, clock=clock, files=files), report, extended.incomplete)
     return report
 
 

@@ -99,7 +99,9 @@ class XadesSignature:
         """
         signing = self._property("SigningCertificateV2")
         if signing is None:
-            raise MalformedSignatureError("the signed property SigningCertificateV2 is missing")
+            is_earlier = self._property("SigningCertificate") is not None
+            earlier = ", and SigningCertificate of earlier forms is not read" if is_earlier else ""
+            raise MalformedSignatureError(f"the signed property SigningCertificateV2 is missing{earlier}")
         try:
             named = one(signing, xades("Cert"), first=True)
             digest = one(named, xades("CertDigest"))

@@ -9,7 +9,7 @@ import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from lxml import etree
 
@@ -20,7 +20,7 @@ from signing.trust.offline import EmbeddedData, OfflineError
 from signing.trust.path import Path, PathError, TrustAnchors
 from signing.xades.coverage import ContentChangedError, Coverage, check_references, in_words, missed, stray, uncovered
 from signing.xades.imprint import archive_digest, signature_input
-from signing.xades.names import ds, xades, xades141
+from signing.xades.names import XADES, XADES141, ds, xades, xades141
 from signing.xades.references import References, UnresolvedReferenceError
 from signing.xades.structure import (
     ARCHIVE_TIMESTAMP,
@@ -47,6 +47,15 @@ _KNOWN = frozenset(
         xades141("AnyValidationData"),
     }
 )
+_OTHER_FORMS: Final = {
+    **dict.fromkeys(
+        ("CompleteCertificateRefs", "CompleteRevocationRefs", "AttributeCertificateRefs", "AttributeRevocationRefs"),
+        " (form C)",
+    ),
+    **dict.fromkeys(("SigAndRefsTimeStamp", "RefsOnlyTimeStamp"), " (form X)"),
+    "ArchiveTimeStamp": " (of XAdES 1.3.2)",
+}
+"""Properties outside the baseline levels, with the form that they make (ETSI EN 319 132-2)."""
 
 
 @dataclass(slots=True)
@@ -150,6 +159,10 @@ class _Verification:
         if self._element.getparent() is not None and self._element.getparent().tag == xades("CounterSignature"):
             report.problems.append(Finding("UNSUPPORTED_FORMAT", "counter-signatures are not read"))
             return Coverage()
+        if self._is_of_another_kind():
+            message = "it has no qualifying properties of XAdES 1.3.2: plain XMLDSig, or an earlier XAdES, is not read"
+            report.problems.append(Finding("UNSUPPORTED_FORMAT", message))
+            return Coverage()
         try:
             signature = read_signature(self._element)
             report.digest = signature.method.digest.value
@@ -169,12 +182,16 @@ class _Verification:
         self._judge(signature, proven, control)
         return coverage
 
+    def _is_of_another_kind(self) -> bool:
+        element = self._element
+        is_signature = element.find(ds("SignedInfo")) is not None
+        return is_signature and element.find(f"{ds('Object')}/{xades('QualifyingProperties')}") is None
+
     def _check_integrity(self, signature: XadesSignature) -> Coverage:
         problems = self._report.problems
         for element in signature.unsigned:
             if element.tag not in _KNOWN:
-                name = etree.QName(element).localname
-                problems.append(Finding("UNSUPPORTED_PROPERTY", f"the unsigned property {name} is not read"))
+                problems.append(Finding("UNSUPPORTED_PROPERTY", _unread(element)))
         coverage = Coverage()
         try:
             coverage = check_references(self._references, signature)
@@ -327,6 +344,15 @@ class _Verification:
             (der for each in values for der in each.ocsps),
             (der for each in values for der in each.crls),
         )
+
+
+def _unread(element: etree._Element) -> str:
+    """Say which property is not read, and of which form of XAdES it is."""
+    name = etree.QName(element)
+    if name.namespace not in {XADES, XADES141}:
+        return f"the unsigned property {name.localname} of {name.namespace} is not of XAdES and is not read"
+    form = _OTHER_FORMS.get(name.localname.removesuffix("V2"), "")
+    return f"the unsigned property {name.localname}{form} is not read here; another validator may accept the signature"
 
 
 def _describe(report: TimestampReport, token: Token) -> None:

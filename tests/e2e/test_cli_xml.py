@@ -1,10 +1,13 @@
 """`fts sign` and `fts verify` on XML and on any file, as programs (FTS-SIG-5)."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from lxml import etree
 
+from signing.xades.names import XADES, XADES141, ds, xades, xades141
 from tests.e2e.conftest import User
 from tests.e2e.test_cli import FILE_FIELDS, SIGNATURE_FIELDS, assert_refused
 
@@ -74,3 +77,65 @@ def test_changed_xml_is_not_valid(user: User, invoice: Path, tmp_path: Path) -> 
     assert user.sign(invoice, signed, "--profile", "XADES_LTA").returncode == 0
     signed.write_bytes(signed.read_bytes().replace(b"1.00", b"9.00"))
     assert not verified(user, signed)["valid"]
+
+
+def adding(name: str) -> Callable[[etree._Element], None]:
+    """Puts an unsigned property at the end."""
+
+    def change(root: etree._Element) -> None:
+        etree.SubElement(next(root.iter(xades("UnsignedSignatureProperties"))), name)
+
+    return change
+
+
+def counter_signed(root: etree._Element) -> None:
+    adding(xades("CounterSignature"))(root)
+    counter = etree.SubElement(next(root.iter(xades("CounterSignature"))), ds("Signature"), Id="counter")
+    etree.SubElement(counter, ds("SignedInfo"))
+
+
+def without_properties(root: etree._Element) -> None:
+    (found,) = root.iter(xades("QualifyingProperties"))
+    found.getparent().getparent().remove(found.getparent())
+
+
+OTHER_FORMS: dict[str, tuple[Callable[[etree._Element], None], str, str]] = {
+    "c": (adding(xades("CompleteCertificateRefs")), "UNSUPPORTED_PROPERTY", "CompleteCertificateRefs (form C)"),
+    "c-v2": (adding(xades141("CompleteCertificateRefsV2")), "UNSUPPORTED_PROPERTY", "(form C)"),
+    "x-1": (adding(xades("SigAndRefsTimeStamp")), "UNSUPPORTED_PROPERTY", "SigAndRefsTimeStamp (form X)"),
+    "x-2": (adding(xades141("RefsOnlyTimeStampV2")), "UNSUPPORTED_PROPERTY", "(form X)"),
+    "a-132": (adding(xades("ArchiveTimeStamp")), "UNSUPPORTED_PROPERTY", "ArchiveTimeStamp (of XAdES 1.3.2)"),
+    "foreign": (adding("{urn:other}Property"), "UNSUPPORTED_PROPERTY", "Property of urn:other"),
+    "countersigned": (counter_signed, "UNSUPPORTED_PROPERTY", "CounterSignature"),
+    "plain": (without_properties, "UNSUPPORTED_FORMAT", "plain XMLDSig"),
+}
+
+
+def test_forms_that_are_not_read_are_named(user: User, invoice: Path, tmp_path: Path) -> None:
+    signed = tmp_path / "signed.xml"
+    assert user.sign(invoice, signed, "--profile", "XADES_LT").returncode == 0
+    paths = [tmp_path / f"{name}.xml" for name in OTHER_FORMS]
+    for path, (change, _, _) in zip(paths, OTHER_FORMS.values(), strict=True):
+        tree = etree.parse(signed)
+        change(tree.getroot())
+        tree.write(path)
+    earlier = tmp_path / "earlier.xml"
+    earlier.write_bytes(signed.read_bytes().replace(XADES.encode(), b"http://uri.etsi.org/01903/v1.2.2#"))
+    assert XADES141.encode() in earlier.read_bytes()
+    files = {Path(file["file"]).stem: file for file in user.verify(*paths, earlier, signed)["files"]}
+    assert files["signed"]["valid"]
+    for name, (_, code, text) in (*OTHER_FORMS.items(), ("earlier", (None, "UNSUPPORTED_FORMAT", "earlier XAdES"))):
+        problems = files[name]["signatures"][0]["problems"]
+        assert any(problem["code"] == code and text in problem["message"] for problem in problems), (name, problems)
+        assert not files[name]["valid"]
+
+
+def test_exit_status_of_verification(user: User, invoice: Path, tmp_path: Path) -> None:
+    signed, text = tmp_path / "signed.xml", tmp_path / "text"
+    assert user.sign(invoice, signed, "--profile", "XADES_B").returncode == 0
+    text.write_text("no signature")
+    for names, status in (([signed], 0), ([invoice], 1), ([text, signed], 1), ([tmp_path / "missing"], 1)):
+        done = user.fts("verify", *names, "--trust", user.root)
+        assert (done.returncode, done.stderr) == (status, "")
+    assert user.fts("verify", signed).returncode == 2
+    assert user.fts("verify", signed, "--trust", tmp_path / "missing.pem").returncode == 2

@@ -3,7 +3,7 @@
 import pytest
 from lxml import etree
 
-from signing.ports import DocumentDamagedError, Level, Profile
+from signing.ports import Level, NotExtendedError, Profile
 from signing.xades.names import xades141
 from signing.xades.ports import Packaging
 from tests.conformance.programs import OpenSsl
@@ -60,10 +60,10 @@ def test_a_broken_signature_is_left_as_it_is(full_line: Line, xml_judge: XmlJudg
 
 
 def test_nothing_to_extend_is_refused(full_line: Line) -> None:
-    with pytest.raises(DocumentDamagedError):
+    with pytest.raises(NotExtendedError):
         extend_xml(full_line, INVOICE)
     signed = sign_xml(full_line, DOCUMENTS[Packaging.DETACHED], Packaging.DETACHED).data
-    with pytest.raises(DocumentDamagedError, match="not at hand"):
+    with pytest.raises(NotExtendedError, match="not at hand"):
         extend_xml(full_line, signed)
 
 

@@ -75,6 +75,7 @@ def preparation(path: Path, certificate: bytes) -> Message:
         "archive_digest": "sha256",
         "rsa_pss": False,
         "packaging": None,
+        "container": None,
     }
 
 
