@@ -18,7 +18,8 @@ from starlette.types import ASGIApp
 
 from demo_rp import limits
 from demo_rp.counter import Counter, attachment, browser_of, chosen, counter_of, own_case, remember, sample_names
-from demo_rp.gateway import Gateway, WebhookError, digests, verify_webhook
+from demo_rp.forms import form_of
+from demo_rp.gateway import Gateway, WebhookError, contained, digests, verify_webhook
 from demo_rp.guards import BodyLimit, SameOrigin, SecurityHeaders, host_names
 from demo_rp.pages import HERE, Pages
 from demo_rp.settings import Settings
@@ -40,7 +41,8 @@ async def start(request: Request) -> Response:
     async with chosen(request) as (original, language):
         try:
             document = await counter.gateway.upload(document_id, original)
-            signing = await counter.gateway.create_signing(document_id, counter.settings.return_url, state, language)
+            profile, back = form_of(original.name).profile, counter.settings.return_url
+            signing = await counter.gateway.create_signing(document_id, profile, back, state, language)
         except GatewayError as refusal:
             with suppress(GatewayError):
                 if refusal.status < 500:
@@ -81,12 +83,18 @@ async def come_back(request: Request) -> Response:
 async def show(request: Request) -> Response:
     """Show what the gateway's API says about a signing, and what our own checks of the signed document say."""
     counter, case = counter_of(request), own_case(request)
-    signing = None if case.deleted_at else await read_again(counter, case)
+    signing, form = None if case.deleted_at else await read_again(counter, case), form_of(case.name)
     if signing and signing["state"] == "completed" and case.result_sha256 is None:
-        whole, begun = await digests(await counter.gateway.signed_document(case.id), case.size)
+        response = await counter.gateway.signed_document(case.id)
+        if form.original == "inside":
+            whole, begun = await contained(response, case.name, case.size)
+        else:
+            whole, begun = await digests(response, case.size)
         counter.store.note(case.id, result_sha256=whole, begun_sha256=begun)
     repair = json.loads(case.repair) if case.repair else None
-    return counter.pages.answer(request, "signing.html", case=own_case(request), signing=signing, repair=repair)
+    return counter.pages.answer(
+        request, "signing.html", case=own_case(request), signing=signing, repair=repair, form=form
+    )
 
 
 async def read_again(counter: Counter, case: Case) -> Answer | None:
@@ -106,7 +114,8 @@ async def download(request: Request) -> Response:
     """Pass the signed document on."""
     case = own_case(request)
     response = await counter_of(request).gateway.signed_document(case.id)
-    return StreamingResponse(pieces(response), media_type="application/pdf", headers=attachment(case.name, response))
+    media_type = form_of(case.name).signed_type
+    return StreamingResponse(pieces(response), media_type=media_type, headers=attachment(case.name, response))
 
 
 async def delete(request: Request) -> Response:

@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from demo_rp import limits
+from demo_rp.forms import signed_name
 from demo_rp.gateway import Gateway, Original
 from demo_rp.pages import LANGUAGES, Pages
 from demo_rp.settings import Settings
@@ -106,7 +107,7 @@ async def chosen(request: Request) -> AsyncIterator[tuple[Original, str]]:
 
 def attachment(name: str, response: httpx.Response) -> dict[str, str]:
     """Return the headers of a download of a signed document."""
-    file_name = quote(f"{name.removesuffix('.pdf')}-signed.pdf", safe="")
+    file_name = quote(signed_name(name), safe="")
     headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{file_name}"}
     if length := response.headers.get("Content-Length"):
         headers["Content-Length"] = length
@@ -114,10 +115,12 @@ def attachment(name: str, response: httpx.Response) -> dict[str, str]:
 
 
 def _file_name(given: str) -> str:
-    """Return a file's name without folders and control characters, with .pdf at its end."""
+    """Return a file's name without folders and control characters, its ending in small letters."""
     name = "".join(c for c in re.split(r"[/\\]", given)[-1] if c.isprintable()).strip()
-    stem = re.sub(r"\.pdf$", "", name, flags=re.IGNORECASE)[: limits.NAME_CHARACTERS].strip()
-    return f"{stem or 'document'}.pdf"
+    stem, dot, ending = name.rpartition(".")
+    if not dot or not ending or len(ending) > limits.ENDING_CHARACTERS:
+        stem, dot, ending = name, "", ""
+    return f"{stem[: limits.NAME_CHARACTERS].strip(' .') or 'document'}{dot}{ending.lower()}"
 
 
 def _original(name: str, file: BinaryIO) -> Original:

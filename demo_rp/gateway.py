@@ -5,6 +5,9 @@ import base64
 import hashlib
 import hmac
 import json
+import tempfile
+import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +17,7 @@ from urllib.parse import quote
 import httpx
 
 from demo_rp import limits
+from demo_rp.forms import form_of
 from demo_rp.transport import Answer, GatewayError, Transport, octets, pieces, unexpected
 
 
@@ -33,7 +37,7 @@ class Gateway(Transport):
     async def upload(self, document_id: str, original: Original) -> Answer:
         """Upload a document under an id of our own and wait until the gateway has inspected it."""
         headers = {
-            "Content-Type": "application/pdf",
+            "Content-Type": form_of(original.name).media_type,
             "Content-Length": str(original.size),
             "Content-Digest": f"sha-256=:{base64.b64encode(original.sha256).decode()}:",
             "Content-Disposition": f"attachment; filename*=UTF-8''{quote(original.name, safe='')}",
@@ -51,9 +55,17 @@ class Gateway(Transport):
             raise GatewayError(422, document.get("problem") or unexpected().problem)
         return document
 
-    async def create_signing(self, document_id: str, return_url: str, state: str, language: str) -> Answer:
+    async def create_signing(
+        self, document_id: str, profile: str, return_url: str, state: str, language: str
+    ) -> Answer:
         """Ask for a signature; the signer goes to `signing_url` of the answer."""
-        order = {"document": document_id, "return_url": return_url, "state": state, "language": language}
+        order = {
+            "document": document_id,
+            "profile": profile,
+            "return_url": return_url,
+            "state": state,
+            "language": language,
+        }
         signing = await self.ask("POST", "signings", json=order, headers={"Idempotency-Key": document_id})
         if not isinstance(signing.get("signing_url"), str):
             raise unexpected()
@@ -87,6 +99,33 @@ async def digests(response: httpx.Response, prefix: int) -> tuple[str, str | Non
         whole.update(piece)
         size += len(piece)
     return whole.hexdigest(), begun
+
+
+async def contained(response: httpx.Response, name: str, most: int) -> tuple[str, str | None]:
+    """Return the SHA-256 (hex) of a download, and that of the file `name` in it: None where it holds no such file.
+
+    A file of more than `most` octets is another than was sent.
+    """
+    whole = hashlib.sha256()
+    with tempfile.TemporaryFile() as file:
+        async for piece in pieces(response):
+            whole.update(piece)
+            await asyncio.to_thread(file.write, piece)
+        return whole.hexdigest(), await asyncio.to_thread(_file_in, file, name, most)
+
+
+def _file_in(container: BinaryIO, name: str, most: int) -> str | None:
+    digest, size = hashlib.sha256(), 0
+    try:
+        with zipfile.ZipFile(container) as opened, opened.open(name) as file:
+            while piece := file.read(limits.CHUNK_BYTES):
+                size += len(piece)
+                if size > most:
+                    return None
+                digest.update(piece)
+    except (zipfile.BadZipFile, KeyError, NotImplementedError, RuntimeError, ValueError, EOFError, zlib.error):
+        return None
+    return digest.hexdigest()
 
 
 class WebhookError(Exception):

@@ -34,7 +34,9 @@ SAMPLES: Final = 20
 LISTED: Final = 100
 """Most signings in the list of one browser."""
 NAME_CHARACTERS: Final = 120
-"""Longest name of a document."""
+"""Longest name of a document, its ending apart."""
+ENDING_CHARACTERS: Final = 16
+"""Longest ending of a name."""
 ANSWER_BYTES: Final = 1024 * 1024
 """Largest JSON answer of the gateway, in octets."""
 STOP_SECONDS: Final = 5

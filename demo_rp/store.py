@@ -57,7 +57,7 @@ class Case:
     result_sha256: str | None = None
     """Of the signed document, as downloaded and hashed here."""
     begun_sha256: str | None = None
-    """Of the first `size` octets of the signed document."""
+    """Of the original as the signed document holds it: its first `size` octets, or the file in the container."""
     message_type: str | None = None
     message_at: str | None = None
     deleted_at: str | None = None

@@ -78,9 +78,9 @@ class Person:
         self.page.click("form[action='/sign'] button[type=submit]")
 
     def arrive(self) -> None:
-        """Wait until the signing page has found the card and shown the first page of the document."""
+        """Wait until the signing page has found the card and shown the first page, or said that there is none."""
         expect(self.page.locator("#sign")).to_be_enabled()
-        expect(self.page.locator("#pages img").first).to_be_visible()
+        expect(self.page.locator("#pages img, #pages .xml-text, #unshown").first).to_be_visible()
         self._look(self.page, "ready")
 
     def press_sign(self) -> Page:

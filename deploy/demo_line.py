@@ -52,10 +52,11 @@ bucket = "{id}"
 agreement = "Demo agreement 1"
 agreed_on = "2026-11-01"
 return_urls = ["{counter}/return"]
+profiles = ["PADES_LTA", "XADES_LTA", "ASIC_E_XADES_LTA"]
 webhook_url = "{counter}/webhook"
 """
 
-_FORM: Final = "2"
+_FORM: Final = "3"
 """Of what is kept in DIR/gateway; another form is made anew."""
 
 

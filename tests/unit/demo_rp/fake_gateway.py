@@ -99,7 +99,8 @@ class FakeGateway:
         name, content = request.path_params["id"], await request.body()
         digest = hashlib.sha256(content)
         stated = f"sha-256=:{base64.b64encode(digest.digest()).decode()}:"
-        if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", name) or request.headers.get("content-type") != "application/pdf":
+        media_type = request.headers.get("content-type", "")
+        if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", name) or "/" not in media_type:
             return problem(400, "REQUEST_INVALID", "id or media type")
         if request.headers.get("content-digest") != stated:
             return problem(422, "DIGEST_MISMATCH", "the digest is another")
@@ -109,6 +110,7 @@ class FakeGateway:
             "id": name,
             "name": unquote(request.headers["content-disposition"].rpartition("''")[2]),
             "state": "inspecting",
+            "media_type": media_type,
             "size": len(content),
             "sha256": digest.hexdigest(),
             "pages": 1,
@@ -117,7 +119,7 @@ class FakeGateway:
             "problem": None,
         }
         self.contents[name] = content
-        if not content.startswith(b"%PDF-"):
+        if media_type == "application/pdf" and not content.startswith(b"%PDF-"):
             self.documents[name]["state"] = "rejected"
             return problem(422, "NOT_A_PDF", "the file does not begin with <b>%PDF-</b>")
         if not self.inspections:
