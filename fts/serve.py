@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import os
 import socket
 import sys
 
@@ -14,7 +15,7 @@ from fts.exits import REFUSED, WRONG_USE, fail, refused_as
 from fts.master_key import keyring_of
 from fts.profiles.registry import profiles
 from fts.trail_process import chain
-from fts.tsa.composition import opened_unit
+from fts.tsa.composition import RECORDS_REMEDY, opened_unit
 from fts.web import application
 from fts.worker import work
 from timestamping.authority.unit import UnitUnfitError
@@ -63,9 +64,15 @@ def _check_unit(configuration: Configuration) -> None:
     """End the program, with a reason, where the gateway's own authority could not issue timestamps."""
     if configuration.timestamping is None:
         return
+    records = configuration.timestamping.records
     try:
+        records.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not os.access(records, os.W_OK | os.X_OK):
+            fail(RefusalError("RECORDS_UNWRITABLE", f"{records} cannot be written", RECORDS_REMEDY), REFUSED)
         with opened_unit(configuration.timestamping):
             pass
+    except OSError as error:
+        fail(RefusalError("RECORDS_UNWRITABLE", str(error), RECORDS_REMEDY), REFUSED)
     except UnitUnfitError as error:
         fail(RefusalError(error.code, str(error), error.remedy), REFUSED)
     except RefusalError as error:

@@ -4,7 +4,7 @@ import tempfile
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -28,6 +28,10 @@ class FormName(StrEnum):
     PDF = "pdf"
 
 
+_NO_REVOCATION: Final = (
+    "A timestamp in a PDF needs revocation data of its authority: ask one whose certificates name a CRL or an OCSP "
+    "responder that answers, or take --form detached or asic-s, which need none."
+)
 _SUFFIXES = {FormName.DETACHED: ".tst", FormName.ASIC_S: ".asics", FormName.PDF: "-timestamped.pdf"}
 
 
@@ -98,7 +102,7 @@ def _stamp(
                 "digest": digest.value,
                 "output": str(made.resolve()),
             }
-            result = commands.run(_asked(settings, request))
+            result = _made(settings, request)
             if replace:
                 made.replace(destination)
             else:
@@ -108,6 +112,15 @@ def _stamp(
     except OSError as error:
         raise file_refusal("TIMESTAMP_FILE", error, str(error.filename or destination)) from error
     return result
+
+
+def _made(settings: Settings, request: Message) -> Message:
+    try:
+        return commands.run(_asked(settings, request))
+    except RefusalError as error:
+        if error.code == "REVOCATION_UNAVAILABLE" and request["form"] == "pdf":
+            raise RefusalError(error.code, str(error), _NO_REVOCATION) from error
+        raise
 
 
 async def _asked(settings: Settings, request: Message) -> Message:

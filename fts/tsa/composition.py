@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from fts.errors import RefusalError
 from fts.tsa.clocks import watched
 from fts.tsa.configuration import Timestamping
+from fts.tsa.last_failure import NotedLog
 from fts.tsa.watch import recording
 from timestamping.algorithms import DigestAlgorithm
 from timestamping.authority.authority import Authority
@@ -26,6 +27,8 @@ from timestamping.clock import Clock, utc_now
 
 _REMEDY: Final = "Correct the configuration or the file; docs/operation.md has all members."
 
+RECORDS_REMEDY: Final = "Make room, or give the process the right to write where `timestamping.records` says."
+
 Around = Callable[[DecisionLog], DecisionLog]
 """Puts something around the log of decisions."""
 
@@ -39,6 +42,7 @@ class ComposedAuthority:
     clock: TrustedClock
     wall_clock: Clock
     clock_changes: ClockChanges
+    decisions: NotedLog
 
     def faults(self) -> list[str]:
         """Return why no token can be issued now, one sentence each; empty where it can."""
@@ -52,6 +56,8 @@ class ComposedAuthority:
             self.unit.check(now)
         except UnitUnfitError as error:
             found.append(str(error))
+        if self.decisions.failure is not None:
+            found.append(self.decisions.failure)
         return found
 
 
@@ -66,6 +72,7 @@ async def composed(settings: Timestamping, around: Around = lambda log: log) -> 
     """
     changes = ClockChanges()
     with opened_unit(settings) as unit, closing(FileDecisionLog(settings.records)) as log:
+        decisions = NotedLog(log)
         async with watched(settings.clock, changes) as clock, recording(changes, log.append_change):
             authority = Authority(
                 unit,
@@ -76,10 +83,10 @@ async def composed(settings: Timestamping, around: Around = lambda log: log) -> 
                 self_check=settings.self_check,
                 # cut to the second, genTime would use up all of an accuracy of one second
                 milliseconds=True,
-                log=around(log),
+                log=around(decisions),
             )
             authority.check()
-            yield ComposedAuthority(authority, unit, clock, utc_now, changes)
+            yield ComposedAuthority(authority, unit, clock, utc_now, changes, decisions)
 
 
 @contextmanager

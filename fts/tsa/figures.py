@@ -44,7 +44,9 @@ def _counts(totals: Totals) -> Iterator[str]:
         (f'{{status="{_status(name)}",fail_info="{"" if name == "granted" else name}"}}', str(count))
         for name, count in totals.outcomes.items()
     )
-    yield _metric("fts_tsa_decisions_total", "counter", "Recorded decisions by status and failInfo.", decisions)
+    yield _metric(
+        "fts_tsa_decisions_total", "counter", "Decisions as they were answered, by status and failInfo.", decisions
+    )
     answers = ((f'{{status="{status}"}}', str(count)) for status, count in totals.statuses.items())
     yield _metric("fts_tsa_http_answers_total", "counter", "Answers of the door by HTTP status.", answers)
     name = "fts_tsa_answer_seconds"

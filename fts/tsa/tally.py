@@ -4,7 +4,7 @@ import mmap
 from collections.abc import Sequence
 from typing import Final
 
-from timestamping.authority.ports import Decision, DecisionLog
+from timestamping.authority.ports import Decision, DecisionLog, RecordFailedError
 
 OUTCOMES: Final = (
     "granted",
@@ -108,7 +108,7 @@ class Totals:
 
 
 class CountedLog:
-    """A decision log that counts what it has recorded."""
+    """A decision log that counts what callers were answered: what it could not record was systemFailure to them."""
 
     def __init__(self, log: DecisionLog, row: Row) -> None:
         self._log = log
@@ -116,6 +116,11 @@ class CountedLog:
 
     async def append(self, decisions: Sequence[Decision]) -> None:
         """Record decisions (see `DecisionLog`)."""
-        await self._log.append(decisions)
+        try:
+            await self._log.append(decisions)
+        except RecordFailedError:
+            for _ in decisions:
+                self._row.decided("systemFailure")
+            raise
         for decision in decisions:
             self._row.decided(decision.fail_info)

@@ -13,7 +13,7 @@ import uvicorn
 
 from fts.errors import RefusalError
 from fts.tsa.app import AuthorityApp
-from fts.tsa.composition import composed
+from fts.tsa.composition import RECORDS_REMEDY, composed
 from fts.tsa.configuration import AuthorityFile
 from fts.tsa.connections import Connections, Sweep, protocol_of, with_descriptors
 from fts.tsa.door import Capacities, NetworkAdmission
@@ -45,7 +45,7 @@ class Worker:
             _LOG.critical("worker %d: %s: %s Remedy: %s", number, error.code, error, error.remedy)
             sys.exit(HOPELESS if error.code == "UNIT_PIN_REFUSED" else FAILED)
         except RecordFailedError as error:
-            _LOG.critical("worker %d: %s", number, error)
+            _LOG.critical("worker %d: %s Remedy: %s", number, error, RECORDS_REMEDY)
             sys.exit(FAILED)
 
     async def _serve(self, number: int, listener: socket.socket, lifeline: int, ready: Callable[[], None]) -> None:

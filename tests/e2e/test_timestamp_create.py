@@ -11,6 +11,7 @@ import pytest
 from tests.conformance.raw_pdf import raw_signatures
 from tests.oracles.oracle import Oracle
 from tests.samples.sound import SOUND
+from tests.support.authority import RunningAuthority
 from tests.support.line import Line
 
 SECONDS = 60.0
@@ -104,6 +105,27 @@ def test_a_stranger_as_authority(line: Line, file: Path, tmp_path: Path) -> None
 
 def test_no_authority(line: Line, file: Path) -> None:
     assert refused(create(line, file, tsa="/nothing")) == "TIMESTAMP_UNAVAILABLE"
+
+
+def test_a_pdf_and_an_authority_without_revocation_data(tmp_path: Path) -> None:
+    """The demo's unit names no CRL: the error says so and what to do, and the other forms work."""
+    document = tmp_path / "contract.pdf"
+    document.write_bytes(SOUND["one_page"]())
+    demo = tmp_path / "demo"
+    with RunningAuthority("--demo", "--directory", demo, log=tmp_path / "log") as running:
+        command = [sys.executable, "-m", "fts.cli", "timestamp", "create", str(document), "--tsa", running.url]
+        command += ["--allow-host", running.url, "--trust", str(demo / "root.pem")]
+
+        def stamp(form: str) -> Run:
+            asked = [*command, "--form", form]
+            return subprocess.run(asked, capture_output=True, text=True, check=False, timeout=SECONDS)
+
+        told = stamp("pdf")
+        assert refused(told) == "REVOCATION_UNAVAILABLE"
+        assert "names no OCSP responder and no CRL" in told.stderr
+        assert "--form detached or asic-s" in told.stderr
+        assert not (tmp_path / "contract-timestamped.pdf").exists()
+        assert [stamp(form).returncode for form in ("detached", "asic-s")] == [0, 0]
 
 
 def test_what_is_there_is_kept(line: Line, file: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import re
+import resource
 import secrets
 import select
 import signal
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,7 @@ import pytest
 from tests.support.authority import REPOSITORY, RunningAuthority
 from timestamping.algorithms import DigestAlgorithm
 from timestamping.authority.records import read_records
-from timestamping.ports import Token
+from timestamping.ports import TimestampRejectedError, Token
 from timestamping.request import build_request, parse_request
 from timestamping.token import parse_reply
 
@@ -228,6 +230,59 @@ def test_networks_and_capacity_at_the_door(authority: RunningAuthority, tmp_path
 def from_address(address: str, running: RunningAuthority) -> httpx.Response:
     with httpx.Client(transport=httpx.HTTPTransport(local_address=address)) as client:
         return running.post(query(), client)
+
+
+def test_no_room_for_records(tmp_path: Path) -> None:
+    """FTS-TS-1: systemFailure and no token; health and figures say so, and it is over when there is room again."""
+    with RunningAuthority("--demo", "--directory", tmp_path / "demo", log=tmp_path / "log") as running:
+        (worker,) = running.workers()
+        asked = query()
+        token_of(running.post(asked), asked)
+        endless = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+        resource.prlimit(worker, resource.RLIMIT_FSIZE, (2_000, resource.RLIM_INFINITY))
+        answers = [running.post(asked) for _ in range(4)]
+        with pytest.raises(TimestampRejectedError, match="systemFailure"):
+            token_of(answers[-1], asked)
+        ready = running.get("/health/ready")
+        assert ready.status_code == 503
+        assert "cannot be recorded" in ready.text
+        assert figures(running)['fts_tsa_decisions_total{status="rejection",fail_info="systemFailure"}'] >= 1
+        resource.prlimit(worker, resource.RLIMIT_FSIZE, endless)
+        token_of(running.post(asked), asked)
+        assert running.get("/health/ready").status_code == 200
+
+
+def test_sigterm_under_load_breaks_no_answer_off(tmp_path: Path) -> None:
+    """What was accepted is answered; a caller has a whole answer, or a connection that ended before it began."""
+    broken: list[str] = []
+    tokens: list[bytes] = []
+
+    def ask(running: RunningAuthority) -> None:
+        with httpx.Client() as client:
+            while True:
+                asked = query()
+                try:
+                    reply = running.post(asked, client)
+                except (httpx.ConnectError, httpx.ReadError, httpx.WriteError):
+                    return
+                except httpx.RemoteProtocolError as error:
+                    if "without sending a response" not in str(error):
+                        broken.append(str(error))
+                    return
+                tokens.append(token_of(reply, asked).der)
+
+    arguments = ("--demo", "--workers", "2", "--directory", tmp_path / "demo")
+    with RunningAuthority(*arguments, log=tmp_path / "log") as running, ThreadPoolExecutor(12) as pool:
+        asking = [pool.submit(ask, running) for _ in range(12)]
+        time.sleep(1.0)
+        running.process.send_signal(signal.SIGTERM)
+        assert running.process.wait(timeout=10) == 0
+        for one in asking:
+            one.result(timeout=20)
+    assert not broken
+    assert len(tokens) > 12
+    recorded = {record["token_sha256"] for record in read_records(tmp_path / "demo" / "records")}
+    assert {hashlib.sha256(token).hexdigest() for token in tokens} <= recorded
 
 
 def served_at(address: str, running: RunningAuthority) -> bool:
