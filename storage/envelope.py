@@ -6,7 +6,6 @@ Tink's streaming AEAD AES256_GCM_HKDF_1MB. The object's name is associated data 
 
 import io
 import secrets
-import time
 from collections.abc import Callable
 from typing import BinaryIO, Final, cast
 
@@ -23,8 +22,6 @@ _LENGTH_BYTES: Final = 2
 _NONCE_BYTES: Final = 12
 _KEY_BYTES: Final = 32
 _CHUNK: Final = 1 << 18
-_LOOK_SECONDS: Final = 0.1
-"""How long a stream goes on before it looks whether its key is still there."""
 
 streaming_aead.register()
 
@@ -108,17 +105,13 @@ class _Checked(io.RawIOBase):
         self._stream = stream
         self._name = name
         self._is_kept = is_kept
-        self._looked_at = float("-inf")
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        now = time.monotonic()
-        if now - self._looked_at >= _LOOK_SECONDS:
-            if not self._is_kept():
-                raise KeyMissingError(f"the object {self._name} was destroyed while it was read")
-            self._looked_at = now
+        if not self._is_kept():
+            raise KeyMissingError(f"the object {self._name} was destroyed while it was read")
         try:
             octets = self._stream.read(min(len(buffer), _CHUNK))
         except StorageError:

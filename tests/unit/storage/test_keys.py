@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from storage.files import FileStore
 from storage.keys import FileKeyStore, KeyMissingError
+from storage.vault import Vault
 
 WRAPPED = b"a wrapped key that is forty octets long.."
 
@@ -23,6 +25,39 @@ def test_a_key_is_there_until_it_is_deleted(tmp_path: Path) -> None:
             await store.get("town", "k1")
         with pytest.raises(KeyMissingError):
             await store.get("other", "k1")
+
+    asyncio.run(work())
+
+
+class Plain:
+    """Wraps nothing."""
+
+    def wrap(self, octets: bytes, _context: str) -> bytes:
+        return octets
+
+    def unwrap(self, wrapped: bytes, _context: str) -> bytes:
+        return wrapped
+
+
+@pytest.mark.parametrize("how", ["key", "owner", "overwritten"])
+def test_what_is_being_read_ends_with_its_key(tmp_path: Path, how: str) -> None:
+    """Not one octet more is decrypted, though the stream had been opened before."""
+
+    async def work() -> None:
+        vault = Vault(FileStore(tmp_path / "objects"), FileKeyStore(tmp_path / "keys"), Plain())
+        key_id, key = await vault.new_key("town")
+        (tmp_path / "plain").write_bytes(os.urandom(3 << 20))
+        await vault.put(key, "town/object", tmp_path / "plain")
+        with await vault.open(await vault.key("town", key_id), "town/object") as stream:
+            assert len(stream.read(1 << 18)) == 1 << 18
+            if how == "key":
+                await vault.keys.delete("town", key_id)
+            elif how == "owner":
+                await vault.keys.delete_owner("town")
+            else:
+                (tmp_path / "keys" / "town" / key_id).write_bytes(b"")
+            with pytest.raises(KeyMissingError, match="destroyed while it was read"):
+                stream.read(1)
 
     asyncio.run(work())
 
