@@ -202,9 +202,11 @@ def open_document(path: str) -> BinaryIO:
         raise file_refusal("FILE_NOT_FOUND", error, Path(path).name) from error
     except OSError as error:
         raise file_refusal("FILE_UNREADABLE", error, Path(path).name) from error
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
         os.close(descriptor)
-        raise RefusalError("FILE_UNREADABLE", f"{Path(path).name} is not a regular file", "Give the path of a file.")
+        what = "a directory" if stat.S_ISDIR(mode) else "not a regular file"
+        raise RefusalError("FILE_UNREADABLE", f"{Path(path).name} is {what}", "Give the path of a file.")
     return os.fdopen(descriptor, "rb")
 
 

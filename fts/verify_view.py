@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Final
 
 from rich import box
 from rich.console import Console, Group, RenderableType
@@ -10,6 +11,9 @@ from rich.text import Text
 
 from fts.terminal import printable, readable_name
 from fts.verify_json import Json
+
+_LABEL: Final = 22
+"""Characters of a line for labels: identifiers of XML signatures would take half of a terminal."""
 
 
 def show(console: Console, document: Json) -> None:
@@ -39,7 +43,7 @@ def _verdict(document: Json) -> Text:
 
 def _signature_table(signature: Json, size: int) -> Table:
     table = Table(box=box.SIMPLE, show_header=False, pad_edge=False)
-    table.add_column(style="dim", no_wrap=True)
+    table.add_column(style="dim", max_width=_LABEL, overflow="fold")
     table.add_column(overflow="fold")
     verdict = Text(f"valid, level {signature['level'] or 'none of the baseline'}", style="green")
     if not signature["valid"]:
@@ -61,7 +65,7 @@ def _signature_table(signature: Json, size: int) -> Table:
 
 def _archive_table(timestamps: list[Json]) -> Table:
     table = Table(box=box.SIMPLE, pad_edge=False)
-    table.add_column("Archive timestamp", no_wrap=True)
+    table.add_column("Archive timestamp", max_width=_LABEL, overflow="fold")
     table.add_column("Time", no_wrap=True)
     table.add_column("Authority", overflow="fold")
     table.add_column("", no_wrap=True)

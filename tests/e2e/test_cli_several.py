@@ -1,5 +1,6 @@
 """`fts sign` with several documents by XAdES, as a program, judged by EU DSS and xmlsec1 (FTS-SIG-5)."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -24,9 +25,10 @@ IDENTIFIED = (
 COVERS = {
     "detached": "invoice.xml, folder/order \u00e4.xml",
     "manifest": "invoice.xml, folder/order \u00e4.xml",
-    "enveloping": "an object in the signature, an object in the signature",
-    "internally-detached": "the element Document, the element Document",
+    "enveloping": "data-[0-9a-f]{32}, data-[0-9a-f]{32}",
+    "internally-detached": "invoice.xml, order \u00e4.xml",
 }
+"""What the verification says is covered, as regular expressions: objects in a signature have identifiers only."""
 
 
 @pytest.fixture
@@ -51,7 +53,8 @@ def test_several_documents_get_one_signature(
     done = sign(user, packaging, *files[:2], signed)
     assert (done.returncode, "Level: XAdES baseline LTA" in done.stdout) == (0, True), done.stderr
     file = verified(user, signed)
-    assert (file["valid"], file["level"], file["signatures"][0]["covers"]) == (True, "LTA", COVERS[packaging])
+    assert (file["valid"], file["level"]) == (True, "LTA")
+    assert re.fullmatch(COVERS[packaging], file["signatures"][0]["covers"])
     detached = files[:2] if packaging in {"detached", "manifest"} else []
     identified = [part for name in IDENTIFIED for part in ("--id-attr:Id", name)]
     uris = ("--enabled-reference-uris", "empty,same-doc,remote" if detached else "empty,same-doc")
