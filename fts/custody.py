@@ -16,7 +16,7 @@ from storage.envelope import DocumentKey, EnvelopeError
 from storage.files import FileStore
 from storage.keys import FileKeyStore
 from storage.ports import ObjectStore
-from storage.s3 import S3Credentials, S3Endpoint, S3Store
+from storage.s3_settings import S3Credentials, S3Endpoint
 from storage.vault import Vault
 
 _PROBED: Final = "fts-check"
@@ -96,6 +96,8 @@ def _objects(configuration: Configuration) -> ObjectStore:
     s3 = configuration.objects
     if s3 is None:
         return FileStore(configuration.data / "objects")
+    from storage.s3 import S3Store  # noqa: PLC0415 - 9 MB of a client that the other store does not need
+
     credentials = _credentials(s3.credentials, s3.prefix, shared_allowed=configuration.environment != "PROD")
 
     def of(bucket: str) -> S3Credentials:

@@ -7,7 +7,7 @@ Each result is verified before it is handed on.
 import os
 from contextlib import ExitStack
 from pathlib import Path
-from typing import BinaryIO, Final, Literal
+from typing import BinaryIO
 
 from fts.composition import Composition
 from fts.frames import Message
@@ -22,10 +22,6 @@ from timestamping.algorithms import DigestAlgorithm
 from timestamping.findings import Severity
 from timestamping.ports import TimestampInvalidError, Token
 from timestamping.verify import verify
-
-Form = Literal["pdf", "asic-s", "detached"]
-FORMS: Final[tuple[Form, ...]] = ("pdf", "asic-s", "detached")
-"""A document timestamp in the PDF (PAdES), an ASiC-S container, a token beside the file (`.tst`)."""
 
 
 async def stamp_file(composition: Composition, message: Message) -> Message:

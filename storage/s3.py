@@ -18,10 +18,11 @@ from minio.error import MinioException, S3Error
 from urllib3.exceptions import HTTPError
 
 from storage.ports import Finding, ObjectMissingError, StorageError, Stored
-from storage.s3_connection import Pool, Reader, S3Credentials, S3Endpoint, failures, new_client, refused
+from storage.s3_connection import Pool, Reader, failures, new_client, refused
 from storage.s3_probe import Probe
+from storage.s3_settings import S3Credentials, S3Endpoint
 
-__all__ = ["CHECK_BUCKET", "S3Credentials", "S3Endpoint", "S3Store"]
+__all__ = ["CHECK_BUCKET", "S3Store"]
 
 CHECK_BUCKET: Final = "fts-check"
 """Holds what `S3Store.check` writes; its credential also asks the server for its buckets."""

@@ -1,11 +1,9 @@
-"""How an S3 server is reached: its address, credentials, connections, answers that stream, and failures."""
+"""How an S3 server is reached: connections, answers that stream, and failures."""
 
 import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 from xml.etree.ElementTree import ParseError
 
@@ -15,6 +13,7 @@ from urllib3 import BaseHTTPResponse, PoolManager, Retry, Timeout
 from urllib3.exceptions import HTTPError
 
 from storage.ports import ObjectMissingError, StorageError
+from storage.s3_settings import S3Credentials, S3Endpoint
 
 FAILURES: Final = (MinioException, HTTPError, OSError, ParseError, ValueError)
 """What the client raises; the last two where the answer is none of an S3 server."""
@@ -25,28 +24,6 @@ _CONNECTIONS: Final = 32
 _FREE_CONNECTION_SECONDS: Final = 60
 _TIMEOUT: Final = Timeout(connect=5, read=60)
 _RETRY: Final = Retry(total=2, backoff_factor=0.2, status_forcelist=[500, 502, 503, 504], raise_on_status=False)
-
-
-@dataclass(frozen=True, slots=True)
-class S3Endpoint:
-    """Where the server is."""
-
-    host: str
-    """host:port"""
-    secure: bool = True
-    """TLS."""
-    region: str | None = None
-    """Asked of the server where it is not given."""
-    ca_file: Path | None = None
-    """PEM file with the server's root, where it is none of the system's."""
-
-
-@dataclass(frozen=True, slots=True)
-class S3Credentials:
-    """What a client of the server signs its requests with."""
-
-    access_key: str
-    secret_key: str = field(repr=False)
 
 
 class Pool(PoolManager):

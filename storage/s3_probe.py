@@ -14,7 +14,8 @@ from minio.error import S3Error
 from urllib3 import BaseHTTPResponse
 
 from storage.ports import Finding
-from storage.s3_connection import Pool, S3Credentials, S3Endpoint, code_of, new_client, refused
+from storage.s3_connection import Pool, code_of, new_client, refused
+from storage.s3_settings import S3Credentials, S3Endpoint
 
 _OCTETS: Final = 1 << 16
 _GONE: Final = 404

@@ -9,13 +9,13 @@ from typing import Annotated, Final
 import typer
 
 from fts import commands
-from fts.document_stamps import Form
 from fts.errors import RefusalError, file_refusal
 from fts.exits import REFUSED, WRONG_USE, refused_as
 from fts.frames import Message
 from fts.process_pool import DocumentProcesses
 from fts.settings import Settings
 from fts.terminal import printable
+from fts.timestamps.forms import Form
 from fts.trust_files import load_trust_files
 from timestamping.algorithms import DigestAlgorithm
 

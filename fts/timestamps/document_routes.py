@@ -7,7 +7,6 @@ from fastapi import APIRouter, Header, Path
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict
 
-from fts.document_stamps import Form
 from fts.documents.routes import DocumentId
 from fts.documents.schemas import ProblemView, Time
 from fts.http.content import content_response
@@ -16,6 +15,7 @@ from fts.http.problem_response import responses
 from fts.http.strict import StrictRoute
 from fts.timestamps import documents as service
 from fts.timestamps.documents import MEDIA_TYPES, SUFFIXES, DocumentTimestamp
+from fts.timestamps.forms import Form
 
 router = APIRouter(prefix="/v1/documents/{document_id}/timestamps", tags=["timestamps"], route_class=StrictRoute)
 

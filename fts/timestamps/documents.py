@@ -13,13 +13,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from fts.audit.service import Actor, record
 from fts.clients.service import Client
 from fts.db.database import Work
-from fts.document_stamps import Form
 from fts.documents import service as documents
 from fts.documents.service import Document
 from fts.jobs.queue import enqueue
 from fts.keyring import Keyring
 from fts.problems import ProblemError
 from fts.services import Services
+from fts.timestamps.forms import Form
 from fts.timestamps.models import timestamp as table
 
 State = Literal["stamping", "ready", "failed"]

@@ -21,7 +21,8 @@ from storage.envelope import DocumentKey
 from storage.files import FileStore
 from storage.keys import FileKeyStore
 from storage.ports import ObjectStore
-from storage.s3 import S3Endpoint, S3Store
+from storage.s3 import S3Store
+from storage.s3_settings import S3Endpoint
 from storage.vault import Vault
 from tests.support.gateway import Gateway, named
 from tests.support.seaweed import Seaweed, seaweed

@@ -23,7 +23,8 @@ from urllib3 import PoolManager
 
 from storage.files import FileStore
 from storage.ports import ObjectMissingError, ObjectStore, StorageError
-from storage.s3 import CHECK_BUCKET, S3Credentials, S3Endpoint, S3Store
+from storage.s3 import CHECK_BUCKET, S3Store
+from storage.s3_settings import S3Credentials, S3Endpoint
 from tests.support.seaweed import Seaweed, client_of, seaweed
 
 TOWN, OTHER, KEPT = "town", "other", "kept"

@@ -19,7 +19,7 @@ from minio.error import MinioException
 from urllib3 import PoolManager, Retry
 from urllib3.exceptions import HTTPError
 
-from storage.s3 import S3Credentials, S3Endpoint
+from storage.s3_settings import S3Credentials, S3Endpoint
 
 _READY_SECONDS = 60.0
 _ACTIONS = ("Read", "Write", "List", "Tagging")
