@@ -1,0 +1,7 @@
+"""The forms of a timestamp on a file."""
+
+from typing import Final, Literal
+
+Form = Literal["pdf", "asic-s", "detached"]
+FORMS: Final[tuple[Form, ...]] = ("pdf", "asic-s", "detached")
+"""A document timestamp in the PDF (PAdES), an ASiC-S container, a token beside the file (`.tst`)."""
