@@ -110,6 +110,7 @@ def sign_command(
         list[Path],
         typer.Argument(
             metavar="IN... OUT",
+            readable=False,
             help="The document, which is never changed, and where the signed one goes. With ASIC_E, or XADES but for "
             "enveloped: any number of files. With ASIC_E: or a container that gets another signature.",
         ),
@@ -124,10 +125,13 @@ def sign_command(
             "or in a list; or beside several XML documents in one."
         ),
     ] = PackagingName.ENVELOPED,
-    digest: Annotated[DigestAlgorithm, typer.Option(help="Digest of the signature.")] = DigestAlgorithm.SHA256,
+    digest: Annotated[
+        DigestAlgorithm | None, typer.Option(help="Digest of the signature; else the profile's.", show_default=False)
+    ] = None,
     archive_digest: Annotated[
-        DigestAlgorithm, typer.Option(help="Digest of the archive timestamp.")
-    ] = DigestAlgorithm.SHA256,
+        DigestAlgorithm | None,
+        typer.Option(help="Digest of the archive timestamp; else the profile's.", show_default=False),
+    ] = None,
     pss: Annotated[bool, typer.Option("--pss", help="RSASSA-PSS instead of PKCS#1 v1.5, with an RSA key.")] = False,
     certificate: Annotated[
         str | None,
@@ -153,6 +157,9 @@ def sign_command(
 
     The PIN is asked on the terminal, for each signature anew.
     """
+    from fts.profiles.registry import named  # noqa: PLC0415 - it takes its time, which other commands need not wait
+
+    asked = refused_as(WRONG_USE, partial(named, profile.value)).engine_profile
     document, beside, destination = refused_as(WRONG_USE, partial(_places, paths, profile, packaging))
     if profile.level is not Level.B and tsa is None:
         fail(
@@ -169,7 +176,7 @@ def sign_command(
     order = SigningOrder(
         document=document,
         destination=destination,
-        profile=Profile(profile.level, digest, archive_digest, pss),
+        profile=Profile(asked.level, digest or asked.digest, archive_digest or asked.archive_digest, pss),
         replace=force,
         allow_rewrite=not no_repair,
         packaging=Packaging(packaging.value) if profile.is_xades else None,
@@ -194,7 +201,9 @@ def sign_command(
 def verify_command(
     files: Annotated[
         list[Path],
-        typer.Argument(metavar="FILE...", help="Signed PDF or XML documents, signature files, or ASiC containers."),
+        typer.Argument(
+            metavar="FILE...", readable=False, help="Signed PDF or XML documents, signature files, or ASiC containers."
+        ),
     ],
     trust: Trust,
     as_json: AsJson = False,

@@ -17,7 +17,7 @@ from fts.errors import RefusalError
 from fts.file_steps import draw_xml, finish_file, inspect_file, inspect_xml, prepare_file
 from fts.frames import Message
 from fts.media_types import PDF, XML_TYPES
-from fts.profiles.model import Format
+from fts.profiles.format import Format
 from signing.pades.admit import admit
 from signing.pades.finish import finish
 from signing.pades.prepare import prepare

@@ -176,7 +176,9 @@ def openapi_command(config: Config) -> None:
 
 def _loaded(path: Path) -> "Configuration":
     from fts.configuration import load
+    from fts.profiles.registry import profiles
 
+    refused_as(WRONG_USE, profiles)
     return refused_as(WRONG_USE, partial(load, path))
 
 

@@ -11,9 +11,8 @@ import uvicorn
 
 from fts.configuration import Configuration
 from fts.errors import RefusalError
-from fts.exits import REFUSED, WRONG_USE, fail, refused_as
+from fts.exits import REFUSED, fail
 from fts.master_key import keyring_of
-from fts.profiles.registry import profiles
 from fts.trail_process import chain
 from fts.tsa.composition import RECORDS_REMEDY, opened_unit
 from fts.web import application
@@ -94,7 +93,6 @@ def _start(configuration: Configuration) -> None:
     """Set up logging, and refuse to start half-configured."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    refused_as(WRONG_USE, profiles)
     keyring_of(configuration)
     configuration.engine_settings()
     if configuration.environment != "PROD":

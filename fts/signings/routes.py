@@ -11,7 +11,7 @@ from fts.http.dependencies import ClientActor, ClientDep, ServicesDep
 from fts.http.problem_response import responses
 from fts.http.strict import StrictRoute
 from fts.problems import ProblemError
-from fts.profiles.model import Format
+from fts.profiles.format import Format
 from fts.services import Services
 from fts.signings import service, store
 from fts.signings.schemas import SigningOrder, SigningView
