@@ -3,6 +3,7 @@
 import typer
 
 from fts.timestamps.create_command import create_command
+from fts.timestamps.probe_command import probe_command
 from fts.timestamps.records_command import records_command
 from fts.timestamps.verify_command import verify_command
 
@@ -17,3 +18,4 @@ def timestamp_group() -> None:
 timestamp.command("create")(create_command)
 timestamp.command("verify")(verify_command)
 timestamp.command("records")(records_command)
+timestamp.command("probe")(probe_command)
