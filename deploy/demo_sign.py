@@ -172,6 +172,12 @@ def _short(path: Path) -> str:
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
+
+
 def _chosen_files(options: argparse.Namespace) -> list[Path]:
     """Return the files of the command line, of a folder and of a list, in this order."""
     files: list[Path] = list(options.files)
@@ -209,7 +215,7 @@ def main(arguments: list[str] | None = None) -> int:
         print("Stopped; what is listed as signed above is complete.", file=sys.stderr)
         return 130
     except (DemoStackError, DemoTokenError, OSError, *CODED_ERRORS) as error:
-        print(f"The demo cannot sign: {error}", file=sys.stderr)
+        print(f"The demo cannot sign: {printable(_reason(error))}", file=sys.stderr)
         return 1
     return 0 if tally.signed == tally.total else 1
 

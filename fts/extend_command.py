@@ -24,10 +24,11 @@ def extend_command(
         Path,
         typer.Argument(
             metavar="IN",
+            readable=False,
             help="A signed PDF or XML document, a signature file, or an ASiC container; it is not changed.",
         ),
     ],
-    destination: Annotated[Path, typer.Argument(metavar="OUT", help="Where the extended one goes.")],
+    destination: Annotated[Path, typer.Argument(metavar="OUT", readable=False, help="Where the extended one goes.")],
     tsa: Annotated[str, typer.Option("--tsa", help="URL of the timestamping authority (RFC 3161).")],
     trust: Annotated[
         list[Path],

@@ -1,5 +1,8 @@
 """`fts sign` and `fts verify` on XML and on any file, as programs (FTS-SIG-5)."""
 
+import json
+import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,7 +11,7 @@ import pytest
 from lxml import etree
 
 from signing.xades.names import XADES, XADES141, ds, xades, xades141
-from tests.e2e.conftest import User
+from tests.e2e.conftest import FTS, REPOSITORY, SECONDS, User
 from tests.e2e.test_cli import FILE_FIELDS, SIGNATURE_FIELDS, assert_refused
 
 INVOICE = b'<?xml version="1.0"?>\n<invoice xmlns="urn:i"><total currency="EUR">1.00</total></invoice>\n'
@@ -128,6 +131,25 @@ def test_forms_that_are_not_read_are_named(user: User, invoice: Path, tmp_path: 
         problems = files[name]["signatures"][0]["problems"]
         assert any(problem["code"] == code and text in problem["message"] for problem in problems), (name, problems)
         assert not files[name]["valid"]
+
+
+def test_a_file_without_rights_stops_no_other(user: User, invoice: Path, tmp_path: Path) -> None:
+    signed, secret = tmp_path / "signed.xml", tmp_path / "secret.xml"
+    assert user.sign(invoice, signed, "--profile", "XADES_B").returncode == 0
+    secret.write_bytes(signed.read_bytes())
+    secret.chmod(0)
+    root_has_no_rights = ("setpriv", "--bounding-set=-dac_override,-dac_read_search") if os.getuid() == 0 else ()
+    done = subprocess.run(
+        [*root_has_no_rights, *FTS, "verify", "--json", "--trust", user.root, secret, signed],
+        capture_output=True,
+        check=False,
+        timeout=SECONDS,
+        cwd=REPOSITORY,
+        env=user.environment,
+    )
+    first, second = json.loads(done.stdout)["files"]
+    assert [problem["code"] for problem in first["problems"]] == ["FILE_UNREADABLE"]
+    assert (second["valid"], done.returncode, done.stderr) == (True, 1, b"")
 
 
 def test_exit_status_of_verification(user: User, invoice: Path, tmp_path: Path) -> None:
