@@ -55,8 +55,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         with tempfile.TemporaryDirectory(prefix="bench-line-") as name:
             directory = Path(name)
-            documents = write_documents(directory, {"small": SOUND["fifty_kb"], "large": SOUND["many_pages"]})
-            small, large = documents["small"], documents["large"]
+            generators = {"small.pdf": SOUND["fifty_kb"], "large.pdf": SOUND["many_pages"]}
+            small, large = write_documents(directory, generators).values()
             say("starting trust services and gateway")
             with line_stage(directory) as stage:
                 say(f"the engine alone: {plan.engine} signatures")
