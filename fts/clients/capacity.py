@@ -11,14 +11,13 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import RowMapping, select, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fts.clients.definition import OPERATIONS, Capacity, Operation
 from fts.clients.models import usage as table
 from fts.clients.service import Client
 from fts.db.database import Database, Work
+from fts.db.inserting import insert_into
 from fts.problems import ProblemError
 from timestamping.clock import Clock
 
@@ -171,7 +170,6 @@ async def used(connection: AsyncConnection, client: Client, now: datetime) -> li
 
 async def _row(work: Work, client_id: str, operation: Operation) -> RowMapping:
     """Return the row, locked, made if it is missing."""
-    insert = sqlite_insert if work.connection.dialect.name == "sqlite" else postgresql_insert
     statement = select(table).where(table.c.client_id == client_id, table.c.operation == operation).with_for_update()
     row = (await work.connection.execute(statement)).mappings().one_or_none()
     if row is None:
@@ -183,7 +181,7 @@ async def _row(work: Work, client_id: str, operation: Operation) -> RowMapping:
             "octets": 0,
             "full_at": work.now,
         }
-        await work.connection.execute(insert(table).values(**values).on_conflict_do_nothing())
+        await work.connection.execute(insert_into(work, table).values(**values).on_conflict_do_nothing())
         row = (await work.connection.execute(statement)).mappings().one()
     return row
 

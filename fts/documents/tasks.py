@@ -4,11 +4,9 @@ import secrets
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-
 from fts.audit.service import Actor, record
 from fts.db.database import Work
+from fts.db.inserting import insert_into
 from fts.digests import file_sha256
 from fts.documents import service
 from fts.documents.models import preview as previews
@@ -172,9 +170,8 @@ async def _document(worker: Worker, job: Job) -> Document | None:
 
 async def _keep_preview(work: Work, document: Document, page: int, **values: Any) -> None:
     key = {"client_id": document.client_id, "document_id": document.id, "page": page}
-    insert = sqlite_insert if work.connection.dialect.name == "sqlite" else postgresql_insert
     if await service.exists(work.connection, document, work.now):
-        await work.connection.execute(insert(previews).values(**key, **values).on_conflict_do_nothing())
+        await work.connection.execute(insert_into(work, previews).values(**key, **values).on_conflict_do_nothing())
     work.tell("web", document.subject)
 
 

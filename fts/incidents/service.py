@@ -14,12 +14,11 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
 from sqlalchemy import Row, func, select, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import SQLAlchemyError
 
 from fts.audit.service import Actor, record
 from fts.db.database import Database, Work
+from fts.db.inserting import insert_into
 from fts.incidents.models import incident as table
 from fts.jobs.queue import enqueue
 from fts.keyring import Keyring
@@ -91,12 +90,11 @@ async def note(work: Work, finding: Finding) -> None:
         count=finding.count,
     )
     address, key = await _place(work, finding)
-    insert = sqlite_insert if work.connection.dialect.name == "sqlite" else postgresql_insert
     incident_id = secrets.token_hex(8)
     about = json.dumps({"address": address, "concerned": finding.concerned}).encode()
     row = (
         await work.connection.execute(
-            insert(table)
+            insert_into(work, table)
             .values(
                 id=incident_id,
                 kind=finding.kind,

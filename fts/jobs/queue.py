@@ -9,11 +9,10 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from sqlalchemy import and_, case, delete, func, or_, select, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fts.db.database import Database, Work
+from fts.db.inserting import insert_into
 from fts.jobs.models import job as table
 
 Queue = Literal["citizen", "intake", "outbound"]
@@ -67,9 +66,8 @@ async def enqueue(
     )
     served = select(func.min(table.c.turn)).where(table.c.queue == queue, table.c.state == "ready")
     own, now_served = (await work.connection.execute(select(last.scalar_subquery(), served.scalar_subquery()))).one()
-    insert = sqlite_insert if work.connection.dialect.name == "sqlite" else postgresql_insert
     await work.connection.execute(
-        insert(table)
+        insert_into(work, table)
         .values(
             kind=kind,
             subject=subject,
