@@ -7,10 +7,14 @@ import pytest
 
 from signing.ports import Level, Profile
 from signing.xades.finish import finish
+from signing.xades.names import ds
 from signing.xades.ports import DataObject, Packaging
 from signing.xades.prepare import prepare
+from signing.xades.references import References, UnresolvedReferenceError
 from signing.xades.verify import verify
+from signing.xml.c14n import XmlDocument
 from tests.support.line import Line, sign_value
+from tests.support.xades import INVOICE, sign_xml
 from timestamping.algorithms import DigestAlgorithm
 from timestamping.clock import utc_now
 
@@ -62,3 +66,24 @@ def test_each_call_reads_a_file_once(line: Line, digest: DigestAlgorithm, archiv
     assert report.level is Level.LTA
     assert file.readings() == (1 if digest is archive else 2)
     assert file.largest <= SIZE / 2
+
+
+def test_a_change_of_the_document_is_hashed_anew(line: Line) -> None:
+    data = sign_xml(line, {"invoice.xml": INVOICE}, profile=Profile(Level.B)).data
+    references = References(XmlDocument.read(data))
+    root = references.document.root
+    signature = root.find(ds("Signature"))
+    whole, properties = signature.iterfind(f"{ds('SignedInfo')}/{ds('Reference')}")
+
+    def digests() -> list[bool]:
+        found = [references.read(each) for each in (whole, properties)]
+        return [references.dereference(each.element, signature).digest(each.algorithm) == each.value for each in found]
+
+    assert digests() == [True, True] == digests()
+    root[0].text = "2026-002"
+    references.document.changed()
+    assert digests() == [False, True]
+    root[0].set("Id", properties.get("URI")[1:])
+    references.document.changed()
+    with pytest.raises(UnresolvedReferenceError, match="2 elements"):
+        digests()
