@@ -18,8 +18,8 @@ from minio import Minio
 from minio.commonconfig import ENABLED, CopySource
 from minio.datatypes import PostPolicy
 from minio.error import S3Error
-from minio.versioningconfig import VersioningConfig
-from urllib3 import PoolManager
+from minio.versioningconfig import SUSPENDED, VersioningConfig
+from urllib3 import HTTPResponse, PoolManager
 
 from storage.files import FileStore
 from storage.ports import ObjectMissingError, ObjectStore, StorageError
@@ -228,6 +228,29 @@ def test_old_versions_are_deleted_too(server: Seaweed, tmp_path: Path) -> None:
         assert await names(store, KEPT) == []
 
     asyncio.run(work())
+
+
+@pytest.mark.parametrize("state", ["off", "enabled", "suspended", "unknown"])
+def test_versioning_is_found_whatever_its_state(server: Seaweed, monkeypatch: pytest.MonkeyPatch, state: str) -> None:
+    """FTS-GDPR-1: only a bucket that keeps no versions, and says so, is fit; one where it is suspended is not."""
+    client, bucket = client_of(server), KEPT if state in ("enabled", "suspended") else TOWN
+
+    def refused(_client: Minio, bucket_name: str) -> VersioningConfig:
+        answer = HTTPResponse(status=403)
+        raise S3Error(answer, "AccessDenied", "", "", "", "", bucket_name=bucket_name)
+
+    if state == "suspended":
+        client.set_bucket_versioning(bucket_name=KEPT, config=VersioningConfig(status=SUSPENDED))
+    if state == "unknown":
+        monkeypatch.setattr(Minio, "get_bucket_versioning", refused)
+    try:
+        findings = {found.property: found for found in asyncio.run(s3_store(server).probe(bucket))}
+    finally:
+        client.set_bucket_versioning(bucket_name=KEPT, config=VersioningConfig(status=ENABLED))
+    found = findings.pop("no versions are kept")
+    assert found.holds == (state == "off"), found
+    assert found.detail.startswith(f"versioning is {state}"), found
+    assert [other for other in findings.values() if not other.holds] == []
 
 
 def attempts(client: Minio, bucket: str, key: str, upload_id: str) -> dict[str, Callable[[], Any]]:

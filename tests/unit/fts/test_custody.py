@@ -3,17 +3,21 @@
 import asyncio
 import json
 import logging
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fts.clients.management import offboard
+from fts.clients.service import accounts
 from fts.configuration import Configuration
 from fts.custody import probe, vault_of
 from fts.errors import RefusalError
 from fts.keyring import Keyring
+from fts.services import probe_buckets
 from storage.ports import Finding
-from tests.support.embedded import KEY_TOKEN
+from tests.support.embedded import KEY_TOKEN, OPERATOR, Embedded, embedded
 
 MAIL = {"host": "mail.example", "sender": "fts@gateway.example", "operators": ["duty@gateway.example"]}
 
@@ -55,6 +59,68 @@ def test_a_careless_store_is_refused_in_production(tmp_path: Path, caplog: pytes
                     asyncio.run(probe(configuration, vault))
                 assert caught.value.code == "STORE_UNFIT"
         assert "deletes what is deleted (it stayed)" in caplog.text
+
+
+class Versioned:
+    """A store in which somebody switched versioning on for one bucket."""
+
+    def __init__(self, bucket: str) -> None:
+        self.bucket = bucket
+        self.probed: list[str] = []
+
+    async def probe(self, bucket: str) -> list[Finding]:
+        self.probed.append(bucket)
+        return [Finding("no versions are kept", bucket != self.bucket, "versioning is enabled")]
+
+
+PRODUCTION = {"environment": "PROD", "mail": MAIL}
+
+
+def in_production(tmp_path: Path, case: Callable[[Embedded], Awaitable[None]]) -> None:
+    async def work() -> None:
+        async with embedded(tmp_path, key_store=tmp_path / "keys", **PRODUCTION) as gateway:
+            await case(gateway)
+
+    asyncio.run(work())
+
+
+def test_the_bucket_of_each_client_is_tried(tmp_path: Path) -> None:
+    """Of a client whose account has ended, no more."""
+
+    async def case(gateway: Embedded) -> None:
+        for name in ("town", "other", "former"):
+            await gateway.register(name, networks=["192.0.2.0/24"])
+        await offboard(gateway.services, "former", OPERATOR)
+        store = Versioned("other")
+        gateway.services.vault.objects = store  # type: ignore[assignment]
+        with pytest.raises(RefusalError, match="in the bucket other: no versions are kept") as caught:
+            await probe_buckets(gateway.services)
+        assert caught.value.code == "STORE_UNFIT"
+        assert sorted(store.probed) == ["fts-check", "other", "town"]
+        store.bucket = "none"
+        await probe_buckets(gateway.services)
+
+    in_production(tmp_path, case)
+
+
+def test_a_client_with_an_unfit_bucket_is_not_made(tmp_path: Path) -> None:
+    """`fts clients apply` tries a new bucket first; nothing is changed where it is unfit."""
+
+    async def case(gateway: Embedded) -> None:
+        store = Versioned("town")
+        gateway.services.vault.objects = store  # type: ignore[assignment]
+        with pytest.raises(RefusalError, match="in the bucket town: no versions are kept") as caught:
+            await gateway.register("town", networks=["192.0.2.0/24"])
+        assert caught.value.code == "STORE_UNFIT"
+        async with gateway.services.database.read() as connection:
+            assert await accounts(connection) == {}
+        store.bucket = "none"
+        await gateway.register("town", networks=["192.0.2.0/24"])
+        store.probed.clear()
+        await gateway.register("other", networks=["192.0.2.0/24"])
+        assert sorted(store.probed) == ["fts-check", "other"], "those that are in use are tried at each start"
+
+    in_production(tmp_path, case)
 
 
 @pytest.mark.parametrize(
