@@ -54,7 +54,7 @@ class NotAPdfError(DocumentError):
     """The octets are no PDF."""
 
     code = "NOT_A_PDF"
-    remedy = "Upload a PDF file."
+    remedy = "Give a PDF file; XML and any other files need a profile of XAdES or ASiC."
 
 
 class DocumentTooLargeError(DocumentError):
