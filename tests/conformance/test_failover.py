@@ -315,6 +315,20 @@ def test_a_refusal_of_the_request_leaves_the_authority_in_use(scene: Scene) -> N
     run(work)
 
 
+@pytest.mark.parametrize("status", [302, 400, 401, 403, 404])
+def test_an_authority_that_blocks_us_is_left_alone(scene: Scene, status: int) -> None:
+    """4.2, rows 7 and 8: some block for a day, and say HTTP 400; to go on asking makes it longer."""
+
+    async def work(client: httpx.AsyncClient) -> None:
+        async with fake_tsa(text(status)) as first, fake_tsa(scene.good()) as second:
+            source = scene.source(client, first, second)
+            for _ in range(10):
+                await source.timestamp(IMPRINT, SHA256)
+            assert (first.asked, source.health[0].state) == (LIMITS.failures_to_open, BreakerState.OPEN)
+
+    run(work)
+
+
 def test_our_own_rate_is_kept(scene: Scene) -> None:
     elapsed = [0.0]
 
@@ -334,7 +348,8 @@ def test_our_own_rate_is_kept(scene: Scene) -> None:
 def test_two_at_once_never_mix_their_authorities(scene: Scene) -> None:
     async def work(client: httpx.AsyncClient) -> None:
         async with fake_tsa(scene.good(before_seconds=0.01)) as one, fake_tsa(scene.good()) as other:
-            sources = {one.port: scene.source(client, one), other.port: scene.source(client, other)}
+            limits = replace(LIMITS, attempt_seconds=5.0, deadline_seconds=9.0)
+            sources = {tsa.port: scene.source(client, tsa, limits=limits) for tsa in (one, other)}
             wanted = {tsa.port: [secrets.token_bytes(32) for _ in range(20)] for tsa in (one, other)}
             await asyncio.gather(
                 *(sources[port].timestamp(imprint, SHA256) for port in wanted for imprint in wanted[port])

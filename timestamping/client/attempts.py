@@ -57,8 +57,11 @@ class Attempt:
 
     @property
     def counts_against(self) -> bool:
-        """Whether the authority failed, and not our request."""
-        return self.outcome in (Outcome.NO_REPLY, Outcome.INVALID) or self.may_pass
+        """Whether the authority failed, and not our request.
+
+        A status such as 400 or 403 counts as well: authorities say so to whom they block or do not know, each time.
+        """
+        return self.outcome in (Outcome.NO_REPLY, Outcome.INVALID, Outcome.HTTP_STATUS) or self.may_pass
 
 
 def outcome_of(error: TimestampError) -> Outcome:

@@ -183,11 +183,12 @@ class FailoverTimestampSource:
             tsa.failed += 1
             tsa.last_seconds = attempt.seconds
             _LOG.warning("timestamp %s after %.1f s: %s", attempt.outcome, attempt.seconds, error)
+            before = tsa.breaker.state
             if attempt.counts_against:
                 tsa.breaker.failed(turn)
             else:
                 tsa.breaker.abandoned(turn)
-            if tsa.breaker.state is BreakerState.OPEN:
+            if before is BreakerState.CLOSED and tsa.breaker.state is BreakerState.OPEN:
                 _LOG.error("%s failed repeatedly and is left alone for a while", tsa.settings.url)
             return None
         except BaseException:
