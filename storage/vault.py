@@ -10,8 +10,9 @@ from typing import BinaryIO, Final, Protocol
 from storage.envelope import DocumentKey
 from storage.keys import KeyStore
 from storage.ports import ObjectStore, StorageError
+from storage.spooling import new_file
 
-_CHUNK: Final = 1 << 18
+_CHUNK: Final = 1 << 20
 
 
 class MasterKey(Protocol):
@@ -78,7 +79,7 @@ class Vault:
 
 def _encrypt(key: DocumentKey, name: str, plaintext: Path, encrypted: Path) -> None:
     try:
-        with plaintext.open("rb") as source, key.encrypting(encrypted.open("xb"), name) as sealed:
+        with plaintext.open("rb") as source, key.encrypting(new_file(encrypted), name) as sealed:
             shutil.copyfileobj(source, sealed, _CHUNK)
     except OSError as error:
         raise StorageError(f"{name} cannot be encrypted: {error.strerror}") from error
@@ -86,7 +87,7 @@ def _encrypt(key: DocumentKey, name: str, plaintext: Path, encrypted: Path) -> N
 
 def _copy(stream: BinaryIO, destination: Path) -> None:
     try:
-        with destination.open("xb") as output:
+        with new_file(destination) as output:
             shutil.copyfileobj(stream, output, _CHUNK)
     except OSError as error:
         raise StorageError(f"an object cannot be written to the spool: {error.strerror}") from error

@@ -28,6 +28,7 @@ from fts.services import Services
 from storage.envelope import DocumentKey
 from storage.keys import KeyMissingError
 from storage.ports import StorageError
+from storage.spooling import new_file
 from storage.vault import Vault
 
 State = Literal["inspecting", "ready", "rejected"]
@@ -97,7 +98,7 @@ async def receive(
     try:
         with services.spool("upload") as directory:
             path = directory / "document"
-            size = await _spool(key.encrypting(path.open("xb"), name), body, upload, services.limits.document_bytes)
+            size = await _spool(key.encrypting(new_file(path), name), body, upload, services.limits.document_bytes)
             await services.vault.objects.put(name, path)
     except BaseException:
         await _discard(services, client, key_id, name)
