@@ -48,8 +48,10 @@ class SigningOrder:
         """Return the names by which the signature refers to the documents.
 
         That is how a reader finds them: a signature file that is beside or above a document names it by its path from
-        there.
+        there. An enveloped signature refers to its document without a name.
         """
+        if self.packaging is Packaging.ENVELOPED:
+            return ["document" for _ in (self.document, *self.beside)]
         folder = self.destination.parent.resolve()
         names = []
         for document in (self.document, *self.beside):

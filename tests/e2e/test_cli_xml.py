@@ -19,7 +19,7 @@ INVOICE = b'<?xml version="1.0"?>\n<invoice xmlns="urn:i"><total currency="EUR">
 
 @pytest.fixture
 def invoice(tmp_path: Path) -> Path:
-    path = tmp_path / "invoice.xml"
+    path = tmp_path / os.fsdecode(b"invoice \\ latin \xe9.xml")
     path.write_bytes(INVOICE)
     return path
 
