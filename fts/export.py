@@ -1,8 +1,8 @@
 """All data of a client as one stream (FTS-GDPR-2, FTS-GDPR-3): a tar archive (POSIX.1-2001, pax), made on the way.
 
 client.json                                      the account and what is agreed
-documents/ID/document.json, original.pdf         each document
-documents/ID/signings/SIGNING/signing.json, signed.pdf
+documents/ID/document.json, original.pdf         each document; .xml and .bin for what is not PDF
+documents/ID/signings/SIGNING/signing.json, signed.pdf, .xml, .asice or .asics
 trail/0001.jsonl, ...                            the client's events, one JSON object a line
 """
 
@@ -22,6 +22,7 @@ from fts.destruction import documents_of
 from fts.documents import service as documents
 from fts.documents.schemas import DocumentView
 from fts.documents.service import Document
+from fts.media_types import PDF, XML_TYPES
 from fts.services import Services
 from fts.signings import store
 from fts.signings.schemas import SigningView
@@ -72,7 +73,7 @@ async def _document(services: Services, document: Document, made_at: datetime) -
     view = DocumentView.of(document).model_dump(mode="json")
     yield _member(f"{folder}/document.json", _json(view), made_at)
     original = await services.vault.open(document.key, document.object)
-    async for chunk in _file(f"{folder}/original.pdf", original, document.size, made_at):
+    async for chunk in _file(f"{folder}/original{_ending(document)}", original, document.size, made_at):
         yield chunk
     async with services.database.read() as connection:
         listed = await store.of_document(connection, document.client_id, document.id)
@@ -96,8 +97,14 @@ async def _signing(
     yield _member(f"{folder}/signing.json", _json({**view, **more}), made_at)
     if signing.result_object is not None and signing.result_size is not None:
         signed = await services.vault.open(document.key, signing.result_object)
-        async for chunk in _file(f"{folder}/signed.pdf", signed, signing.result_size, made_at):
+        async for chunk in _file(f"{folder}/signed{signing.asked.format.ending}", signed, signing.result_size, made_at):
             yield chunk
+
+
+def _ending(document: Document) -> str:
+    if document.media_type == PDF:
+        return ".pdf"
+    return ".xml" if document.media_type in XML_TYPES else ".bin"
 
 
 async def _trail(services: Services, client: Client, made_at: datetime) -> AsyncIterator[bytes]:

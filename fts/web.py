@@ -34,7 +34,8 @@ from timestamping.clock import Clock
 
 _STATIC: Final = Path(__file__).parent / "page" / "static"
 _DESCRIPTION: Final = (
-    "Upload a document, have it signed in the browser with an eID card, download it with a signature at level LTA. "
+    "Upload a PDF, XML or any other file, have it signed in the browser with an eID card, download it with a signature "
+    "at level LTA. "
     "Errors are application/problem+json with a stable `code`; times are UTC."
 )
 

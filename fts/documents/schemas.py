@@ -63,7 +63,21 @@ class DocumentView(BaseModel):
                     "problem": None,
                     "uploaded_at": "2026-11-24T08:00:00.000Z",
                     "expires_at": "2026-11-29T08:00:00.000Z",
-                }
+                },
+                {
+                    "id": "invoice-2026-18",
+                    "name": "invoice.xml",
+                    "state": "ready",
+                    "media_type": "application/xml",
+                    "size": 6120,
+                    "sha256": "60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752",
+                    "pages": 1,
+                    "signatures": 0,
+                    "repair": None,
+                    "problem": None,
+                    "uploaded_at": "2026-11-24T08:00:00.000Z",
+                    "expires_at": "2026-11-29T08:00:00.000Z",
+                },
             ]
         }
     )

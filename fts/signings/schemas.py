@@ -52,7 +52,17 @@ class SigningOrder(BaseModel):
                     "return_url": "https://counter.example/return",
                     "state": "af0ifjsldkj",
                     "language": "nl",
-                }
+                },
+                {
+                    "document": "invoice-2026-18",
+                    "profile": "XADES_LTA",
+                    "return_url": "https://counter.example/return",
+                },
+                {
+                    "document": "scan-2026-19",
+                    "profile": "ASIC_E_XADES_LTA",
+                    "return_url": "https://counter.example/return",
+                },
             ]
         },
     )
@@ -110,7 +120,7 @@ class SigningView(BaseModel):
         "`failed`, `expired`"
     )
     document: str
-    profile: str
+    profile: str = Field(description="what was asked for: it tells the media type of the result")
     return_url: str
     signing_url: str = Field(description="for the signer's browser; whoever has it can open the signing")
     created_at: Time

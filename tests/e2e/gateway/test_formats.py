@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -210,3 +211,46 @@ def test_the_signer_gets_the_file_itself(gateway: Gateway, office: Account) -> N
     shown = browser.http.get(browser.path).text
     assert hashlib.sha256(page).hexdigest() in shown
     assert "text/html" in shown
+
+
+@pytest.mark.parametrize(
+    ("data", "name", "media_type", "profile"),
+    [(UBL, "a.xml", XML, "XADES_LTA"), (PNG, "a.png", "image/png", "ASIC_E_XADES_LTA")],
+)
+def test_a_restart_between_the_two_calls_changes_nothing(
+    gateway: Gateway, office: Account, data: bytes, name: str, media_type: str, profile: str
+) -> None:
+    """What was prepared is in the store, sealed: another worker finishes it."""
+    document = office.upload(data, name=name, media_type=media_type).json()["id"]
+    signing = office.order(document, profile=profile).json()
+    browser = gateway.browser(signing)
+    browser.open().raise_for_status()
+    browser.give_certificate(gateway.signer).raise_for_status()
+    prepared = browser.wait("prepared")
+    gateway.worker.kill()
+    gateway.worker.start()
+    browser.give_value(gateway.signer, prepared["digest"]).raise_for_status()
+    assert browser.wait("completed", "failed")["state"] == "completed"
+    assert office.signing(signing["id"])["result"]["level"] == "LTA"
+
+
+def test_a_large_file_goes_into_a_container(gateway: Gateway, office: Account) -> None:
+    """Ninety megabytes, near the limit of uploads."""
+    data = hashlib.shake_256(b"large").digest(1_000_000) * 90
+    signed_file, _ = signed(gateway, office, data, "video.mp4", "video/mp4", "ASIC_E_XADES_LTA")
+    with zipfile.ZipFile(io.BytesIO(signed_file)) as container, container.open("video.mp4") as file:
+        assert hashlib.file_digest(file, "sha256").digest() == hashlib.sha256(data).digest()
+
+
+def test_an_export_has_all_kinds(gateway: Gateway) -> None:
+    """FTS-GDPR-3: each file under an ending that tells what it is."""
+    account = gateway.register("archive", profiles=list(NAMES))
+    for data, name, media_type, profile in (
+        (UBL, "a.xml", XML, "XADES_B"),
+        (PNG, "a.png", "image/png", "ASIC_S_XADES_B"),
+    ):
+        signed(gateway, account, data, name, media_type, profile)
+    exported = account.api.get("/v1/export").raise_for_status()
+    with tarfile.open(fileobj=io.BytesIO(exported.content)) as archive:
+        names = sorted(member.name.rpartition("/")[2] for member in archive if member.name.startswith("documents/"))
+    assert {"original.xml", "original.bin", "signed.xml", "signed.asics"} <= set(names)
