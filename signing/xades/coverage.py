@@ -7,7 +7,7 @@ from urllib.parse import unquote
 from lxml import etree
 
 from signing.limits import LIMITS
-from signing.xades.names import ASIC_SIGNATURES, CONTAINER, TYPE_MANIFEST, ds
+from signing.xades.names import ASIC_SIGNATURES, CONTAINER, TYPE_MANIFEST, ds, xades
 from signing.xades.references import NodeSet, References, UnresolvedReferenceError
 from signing.xades.structure import XadesSignature, is_signed_properties
 
@@ -49,7 +49,7 @@ def check_references(references: References, signature: XadesSignature) -> Cover
                 _check_manifest(references, signature, nodes, coverage)
     if own != 1:
         raise UnresolvedReferenceError(f"{own} references to SignedProperties instead of one")
-    if not coverage.nodes and not coverage.files:
+    if not coverage.files and not any(_is_data(each) for each in coverage.nodes):
         raise UnresolvedReferenceError("no reference is to a document")
     return coverage
 
@@ -119,12 +119,19 @@ def _check(
 def _check_manifest(references: References, signature: XadesSignature, nodes: NodeSet, coverage: Coverage) -> None:
     """XMLDSig leaves the references of a Manifest to the application: here every one must match."""
     manifest = nodes.apex
-    if manifest is None or manifest.tag != ds("Manifest"):
+    if manifest is None or manifest.tag != ds("Manifest") or nodes.without:
         raise UnresolvedReferenceError("a reference to a Manifest is to something else")
     for element in manifest.iterfind(ds("Reference")):
         inner = _check(references, signature, element, coverage)
         if inner is not None:
             coverage.nodes.append(inner)
+
+
+def _is_data(nodes: NodeSet) -> bool:
+    """Tell whether it is more than a part of a signature: a manifest, keys and properties are about data."""
+    line = [] if nodes.apex is None else [nodes.apex, *nodes.apex.iterancestors()]
+    about = {ds("Manifest"), ds("KeyInfo"), xades("QualifyingProperties")}
+    return not any(each.tag in about for each in line)
 
 
 def _covers_part(nodes: NodeSet, part: etree._Element) -> bool:
@@ -138,5 +145,5 @@ def _has_text(element: etree._Element) -> bool:
 
 
 def _holds_properties(element: etree._Element) -> bool:
-    children = [etree.QName(each).localname for each in element.iterchildren(etree.Element)]
-    return children == ["QualifyingProperties"] and not _has_text(element)
+    children = [each.tag for each in element.iterchildren(etree.Element)]
+    return children == [xades("QualifyingProperties")] and not _has_text(element)

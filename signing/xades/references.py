@@ -204,9 +204,10 @@ class References:
             signatures = tuple(self.document.root.iter(ds("Signature")))
             return replace(found, nodes=NodeSet(nodes.apex, (*nodes.without, *signatures), True))
         if algorithm == BASE64:
-            if nodes.apex is None or nodes.without:
-                raise UnresolvedReferenceError("base64 is read from one element only")
-            text = "".join(nodes.apex.xpath("string()").split())
+            apex = nodes.apex
+            if apex is None or nodes.without or apex.tag != ds("Object") or apex.find("*") is not None:
+                raise UnresolvedReferenceError("base64 is read from an Object without elements only")
+            text = "".join(apex.xpath("string()").split())
             try:
                 return replace(found, octets=base64.b64decode(text, validate=True))
             except ValueError as error:
@@ -252,7 +253,7 @@ def _silent(method: Canonicalization) -> Canonicalization:
 def _check_takes_out_signatures(transform: etree._Element, algorithm: str) -> None:
     child = transform[0] if len(transform) == 1 else None
     name = f"{{{FILTER2}}}XPath" if algorithm == FILTER2 else ds("XPath")
-    if child is None or child.tag != name:
+    if child is None or child.tag != name or len(child):
         raise UnresolvedReferenceError("a transform by XPath is malformed")
     form = _ALL_SIGNATURES if algorithm == FILTER2 else _NO_SIGNATURE
     match = form.fullmatch("".join((child.text or "").split()))

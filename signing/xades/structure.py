@@ -24,6 +24,12 @@ from timestamping.token import parse_token
 
 SIGNATURE_TIMESTAMP = xades("SignatureTimeStamp")
 ARCHIVE_TIMESTAMP = xades141("ArchiveTimeStamp")
+_PARTS = (
+    (ds("Signature"), {ds("SignedInfo"), ds("SignatureValue"), ds("KeyInfo"), ds("Object")}),
+    (xades("QualifyingProperties"), {xades("SignedProperties"), xades("UnsignedProperties")}),
+    (xades("UnsignedProperties"), {xades("UnsignedSignatureProperties")}),
+)
+"""What may stand directly in an element: nothing covers anything else there."""
 
 
 class MalformedSignatureError(ValueError):
@@ -86,7 +92,7 @@ class XadesSignature:
         """Return SigningTime, None where there is none that can be read."""
         text = self._property("SigningTime")
         try:
-            moment = datetime.fromisoformat((text.text or "").strip()) if text is not None else None
+            moment = datetime.fromisoformat(str(text.xpath("string()")).strip()) if text is not None else None
         except ValueError:
             return None
         return moment if moment is None or moment.tzinfo else moment.replace(tzinfo=UTC)
@@ -183,6 +189,7 @@ def read_signature(element: etree._Element) -> XadesSignature:
         identifier = element.get("Id", "")
         if not identifier or found[0].get("Target") != f"#{identifier}":
             raise MalformedSignatureError("the QualifyingProperties are of another signature")
+        _check_parts(element, found[0])
         return XadesSignature(
             element=element,
             identifier=identifier,
@@ -294,6 +301,16 @@ def _certificates(key_info: etree._Element) -> Iterator[x509.Certificate]:
             yield cms.load_certificate(octets(element))
         except ValueError:
             continue
+
+
+def _check_parts(signature: etree._Element, qualifying: etree._Element) -> None:
+    holders = [signature, qualifying, *qualifying.iterfind(xades("UnsignedProperties"))]
+    allowed = dict(_PARTS)
+    for holder in holders:
+        for child in holder.iterchildren(etree.Element):
+            if child.tag not in allowed[holder.tag]:
+                names = [etree.QName(each).localname for each in (child, holder)]
+                raise MalformedSignatureError(f"the element {names[0]} has no place in {names[1]}")
 
 
 def _unsigned(qualifying: etree._Element) -> tuple[etree._Element, ...]:

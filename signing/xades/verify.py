@@ -248,7 +248,8 @@ class _Verification:
         try:
             data.check(path, token.gen_time)
         except OfflineError as error:
-            (report.notes if is_last else report.problems).append(Finding("TIMESTAMP_REVOCATION", str(error)))
+            is_open = is_last and "was revoked" not in str(error)
+            (report.notes if is_open else report.problems).append(Finding("TIMESTAMP_REVOCATION", str(error)))
 
     def _judge(self, signature: XadesSignature, proven: list[_Archive], control: datetime) -> None:
         report = self._report
@@ -291,6 +292,10 @@ class _Verification:
             except PathError as error:
                 report.problems.append(Finding("TIMESTAMP_UNTRUSTED", str(error)))
             else:
+                if token.gen_time > control + LIMITS.clock_skew:
+                    report.problems.append(
+                        Finding("TIMESTAMP_ORDER", "it is later than what should have come after it")
+                    )
                 tokens.append(token)
         return tokens
 
