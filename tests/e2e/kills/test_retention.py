@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from sqlalchemy import select
@@ -40,6 +40,9 @@ RETENTION = {"one": 1, "six": 6, "day": 24, "days": 71, "most": 120}
 
 _PROCESSES = multiprocessing.get_context("forkserver")
 _PROCESSES.set_forkserver_preload(["tests.e2e.kills.keeping"])
+
+
+Kind = TypeVar("Kind", bound="House")
 
 
 @dataclass
@@ -98,6 +101,10 @@ class House:
                 process.join()
                 process.close()
 
+    def stored(self) -> tuple[set[str], set[str]]:
+        """Return the names of all objects and of all keys that are kept."""
+        return stored(self.data)
+
     def _kill(self, process: ForkServerProcess) -> None:
         if process.is_alive():
             process.kill()
@@ -106,23 +113,28 @@ class House:
 
 @pytest.fixture
 def house(tmp_path: Path) -> House:
+    return settled(House, tmp_path)
+
+
+def settled(kind: type[Kind], directory: Path, more: str = "") -> Kind:
+    """Make a gateway's data with a client for each retention time; `more` is added to the configuration."""
     chance = random.Random(seed())  # noqa: S311 - repeatable by its seed
-    config = tmp_path / "gateway.toml"
+    config = directory / "gateway.toml"
     config.write_text(
         'environment = "TA"\noperator = "Test"\npublic_url = "https://x.example"\ndata = "data"\n'
-        'master_key = "master.key"\ntrust_anchors = "root.pem"\ntsa_url = "http://127.0.0.1:1/tsa"\n'
+        'master_key = "master.key"\ntrust_anchors = "root.pem"\ntsa_url = "http://127.0.0.1:1/tsa"\n' + more
     )
-    Keyring.create_file(tmp_path / "master.key")
-    (tmp_path / "data").mkdir()
+    Keyring.create_file(directory / "master.key")
+    (directory / "data").mkdir()
     migrate(load(config).database_url())
-    clock = SharedClock(tmp_path / "time")
+    clock = SharedClock(directory / "time")
     clock.set(datetime.now(UTC) - timedelta(days=2 * DAYS + 1))
     for client_id, retention in RETENTION.items():
-        write_client(tmp_path / "clients", client_id, retention_hours=retention)
-    made = House(config, tmp_path / "data", tmp_path / "time", clock, chance)
+        write_client(directory / "clients", client_id, retention_hours=retention)
+    made = kind(config, directory / "data", directory / "time", clock, chance)
 
     async def register(services: Services) -> None:
-        await apply(services, await plan(services, load_folder(tmp_path / "clients")), OPERATOR)
+        await apply(services, await plan(services, load_folder(directory / "clients")), OPERATOR)
 
     with_services(made, register)
     return made
@@ -173,7 +185,7 @@ def test_five_days(house: House) -> None:
     with_services(house, lambda services: check(services, house, everything))
     house.clock.set(datetime.now(UTC) + hours(2))
     with_services(house, lambda services: check_the_disk(services, house))
-    objects, keys = stored(house.data)
+    objects, keys = house.stored()
     assert (objects, keys) == (set(), set()), "nothing is left of ten thousand documents"
     with_services(house, lambda services: check_the_records(services, house))
     print(f"{len(house.taken)} documents, {house.kills} kills")
@@ -198,7 +210,7 @@ async def check_the_disk(services: Services, house: House) -> None:
     await sweep(services)
     await remove_orphans(services)
     now = house.clock()
-    objects, keys = stored(house.data)
+    objects, keys = house.stored()
     async with services.database.read() as connection:
         for (client_id, document_id), expires_at in house.taken.items():
             if expires_at > now:

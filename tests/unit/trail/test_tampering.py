@@ -1,23 +1,55 @@
-"""A trail that was bent says where (FTS-AUD-2; case L-1)."""
+"""A trail that was bent says where, on SQLite and on PostgreSQL (FTS-AUD-2; case L-1)."""
 # ruff: noqa: S608 - the tests write their statements themselves
 
+import secrets
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from psycopg import sql
 from sqlalchemy import text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError
 
 from fts.audit.checkpoints import newest
 from fts.db.database import Database
+from fts.db.migrate import migrate
+from tests.support.postgres import SUPERUSER, PostgresDatabase, postgres
 from tests.unit.trail.trails import Trail
 
 EVENTS = 12
 
 
-@pytest.fixture
-def trail(tmp_path: Path) -> Trail:
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trail]:
+    """The same trail on PostgreSQL, to be copied by each test."""
+    with postgres(tmp_path_factory.mktemp("postgres")) as server:
+        database = server.create()
+        migrate(database.url)
+        yield filled(Trail(database.url, postgres=database))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def trail(request: pytest.FixtureRequest, tmp_path: Path) -> Trail:
     """Two checkpoints over six events each."""
-    made = Trail(f"sqlite+aiosqlite:///{tmp_path / 'trail.sqlite3'}")
+    if request.param == "sqlite":
+        return filled(Trail(f"sqlite+aiosqlite:///{tmp_path / 'trail.sqlite3'}"))
+    kept: Trail = request.getfixturevalue("kept")
+    assert kept.postgres is not None
+    name = f"copy_{secrets.token_hex(6)}"
+    with kept.postgres.server.connect(SUPERUSER) as connection:
+        names = {"name": sql.Identifier(name), "kept": sql.Identifier(kept.postgres.name)}
+        connection.execute(sql.SQL("CREATE DATABASE {name} TEMPLATE {kept}").format(**names))
+    database = PostgresDatabase(kept.postgres.server, name)
+    return Trail(database.url, kept.unit, kept.now, database)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Trail:
+    """The same on SQLite: what only its columns take."""
+    return filled(Trail(f"sqlite+aiosqlite:///{tmp_path / 'trail.sqlite3'}"))
+
+
+def filled(made: Trail) -> Trail:
     for _ in range(2):
         made.write(EVENTS // 2)
         made.checkpoint()
@@ -235,7 +267,7 @@ def test_the_database_refuses_by_itself(trail: Trail, table: str, statement: str
         async with database.write() as transaction:
             await transaction.connection.execute(text(statement.format(table, column, column)))
 
-    with pytest.raises(IntegrityError, match="insert-only"):
+    with pytest.raises(DBAPIError, match="insert-only"):
         trail.run(work)
 
 
@@ -251,9 +283,9 @@ def test_the_database_refuses_by_itself(trail: Trail, table: str, statement: str
         ("UPDATE checkpoint SET at = 'garbage' WHERE number = 1", None),
     ],
 )
-def test_values_of_other_types_are_named_too(trail: Trail, change: str, place: int | None) -> None:
-    trail.tamper(change)
-    bad = trail.verify().first_bad
+def test_values_of_other_types_are_named_too(file: Trail, change: str, place: int | None) -> None:
+    file.tamper(change)
+    bad = file.verify().first_bad
     assert bad is not None
     assert bad.seq == place
 

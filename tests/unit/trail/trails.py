@@ -1,6 +1,7 @@
 """Trails for tests: events, chained and timestamped by units of the test's own."""
 
 import asyncio
+import re
 import sqlite3
 from collections.abc import Awaitable, Callable
 from contextlib import closing
@@ -18,6 +19,7 @@ from fts.audit.walk import Verdict, verify
 from fts.db.database import Database
 from fts.db.migrate import migrate
 from fts.keyring import Keyring
+from tests.support.postgres import PostgresDatabase
 from tests.unit.signing.issuing import authority, issue
 from tests.unit.timestamping.units import MOMENT, POLICY, TIME_STAMPING, Unit, make_unit
 from timestamping.algorithms import DigestAlgorithm
@@ -38,9 +40,12 @@ class Trail:
     url: str
     unit: Unit = field(default_factory=make_unit)
     now: datetime = MOMENT
+    postgres: PostgresDatabase | None = None
+    """The database, where it is none of SQLite's; a copy of another trail's has its tables already."""
 
     def __post_init__(self) -> None:
-        migrate(self.url)
+        if self.postgres is None:
+            migrate(self.url)
 
     @property
     def path(self) -> Path:
@@ -101,13 +106,26 @@ class Trail:
         return found
 
     def tamper(self, *statements: str) -> None:
-        """Change rows behind everybody's back: as whoever owns the file, without the triggers."""
+        """Change rows behind everybody's back: as whoever owns the database, without triggers and foreign keys."""
+        if self.postgres is not None:
+            with self.postgres.connect() as connection:
+                connection.execute("SET session_replication_role = replica")
+                for statement in statements:
+                    if not statement.startswith("PRAGMA"):
+                        connection.execute(_for_postgresql(statement).encode())
+            return
         with closing(sqlite3.connect(self.path)) as database, database:
             triggers = database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall()
             for (name,) in triggers:
                 database.execute(f"DROP TRIGGER {name}")
             for statement in statements:
                 database.execute(statement)
+
+
+def _for_postgresql(statement: str) -> str:
+    """Return a statement of SQLite with its octets as PostgreSQL writes them."""
+    zeros = re.sub(r"zeroblob\((\d+)\)", lambda found: f"decode(repeat('00', {found[1]}), 'hex')", statement)
+    return re.sub(r"x'([0-9a-f]*)'", r"decode('\1', 'hex')", zeros)
 
 
 def new_unit(name: str) -> Unit:
