@@ -16,7 +16,19 @@ from fts.signings import store
 from fts.signings.states import State
 from fts.signings.store import Signing, move
 
-_FATAL_TO_THE_DOCUMENT: Final = frozenset({"DOCUMENT_CHANGED", "INTERNAL_ERROR"})
+_FATAL_TO_THE_DOCUMENT: Final = frozenset(
+    {
+        "DOCUMENT_CHANGED",
+        "DOCUMENT_LOCKED",
+        "DOCUMENT_NAME",
+        "ASIC_CONTAINER_INVALID",
+        "ASIC_CONTAINER_TOO_LARGE",
+        "XML_DAMAGED",
+        "XML_NOT_CANONICAL",
+        "XML_TOO_LARGE",
+        "INTERNAL_ERROR",
+    }
+)
 """Reasons that another card does not help against."""
 
 _OTHERS_FAULTS: Final = frozenset(

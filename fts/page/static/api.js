@@ -16,8 +16,9 @@ export class Problem extends Error {
 
 /** One sentence, with one way forward, for a problem's code. */
 export function sentence(code = "OTHER") {
-  const group = ["REVOCATION", "TIMESTAMP", "CERTIFICATE", "DOCUMENT", "DIGEST"].find((name) => code.startsWith(name));
-  const known = { DIGEST: "SIGNING_STATE" };
+  const groups = ["REVOCATION", "TIMESTAMP", "CERTIFICATE", "DOCUMENT", "DIGEST", "XML", "ASIC"];
+  const group = groups.find((name) => code.startsWith(name));
+  const known = { DIGEST: "SIGNING_STATE", XML: "DOCUMENT", ASIC: "DOCUMENT" };
   return texts[`problem_${code}`] ?? texts[`problem_${known[group] ?? group}`] ?? texts.problem_OTHER;
 }
 

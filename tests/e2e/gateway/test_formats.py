@@ -163,6 +163,18 @@ def test_a_profile_must_fit_the_document(
         assert "ASIC_E_XADES_LTA" in refused.json()["detail"]
 
 
+def test_a_locked_document_ends_the_signing(gateway: Gateway, office: Account) -> None:
+    """Its own signature covers all later ones: no other card helps, and the client is told."""
+    locked = b'<s:Signature xmlns:s="http://www.w3.org/2000/09/xmldsig#"/>'
+    uploaded = office.upload(locked, name="a.xml", media_type=XML).json()
+    signing = office.order(uploaded["id"], profile="XADES_LTA").json()
+    browser = gateway.browser(signing)
+    browser.open().raise_for_status()
+    browser.give_certificate(gateway.signer).raise_for_status()
+    assert browser.wait("prepared", "failed")["state"] == "failed"
+    assert office.signing(signing["id"])["problem"]["code"] == "DOCUMENT_LOCKED"
+
+
 def test_the_same_document_under_another_type_is_another_document(office: Account) -> None:
     assert office.upload(UBL, "typed", name="a.xml", media_type=XML).status_code == 201
     assert office.upload(UBL, "typed", name="a.xml", media_type=XML).status_code == 201
