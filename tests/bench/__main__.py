@@ -37,16 +37,17 @@ def main(arguments: list[str] | None = None) -> int:
     plans = [Plan.of(form, quick=options.quick) for form in _FORMS[options.form]]
     console = Console(width=None if sys.stdout.isatty() else _WIDTH)
     found: list[tuple[Plan, Results, list[Target]]] = []
+    versions: dict[str, object] = {}
     started, load_before, machine = utc_now(), os.getloadavg(), MachineLoad()
     try:
         with (
             tempfile.TemporaryDirectory(prefix="bench-", dir=options.directory) as name,
-            Oracle() as oracle,
             scene(Path(name), options.key) as stage,
         ):
-            versions = asdict(oracle.ping())
             for plan in plans:
-                with tempfile.TemporaryDirectory(dir=name) as directory:
+                # a Java process of its own, so that its peak is that of one form
+                with tempfile.TemporaryDirectory(dir=name) as directory, Oracle() as oracle:
+                    versions = asdict(oracle.ping())
                     results = Run(plan, stage, oracle, Path(directory)).measure()
                 found.append((plan, results, targets(plan, results)))
     except (PeerError, OracleError, OSError, RuntimeError) as error:
