@@ -77,8 +77,9 @@ def _show(chains: list[Rows], moved: list[Transfer]) -> int:
         )
     print(
         "\nstore: encrypting and storing, or opening and decrypting, in process; bare: the same octets copied and\n"
-        "synchronised, or moved by the `minio` client. HTTP: through one web process. +MB: how much that process grew\n"
-        "above its idle size while it served; MB: its largest size."
+        "synchronised, or moved by the `minio` client. Files are read from the disk, not from the page cache.\n"
+        "HTTP: through one web process. +MB: how much that process grew above its idle size while it served; MB: its\n"
+        "largest size."
     )
     return 1 if missed else 0
 

@@ -61,7 +61,8 @@ def transfers(directory: Path, store: str, megabytes: int, repeats: int) -> list
         for _ in range(megabytes):
             file.write(os.urandom(_MB))
     if store == "files":
-        return _measured(directory, store, FileStore(directory / "store"), _copies(directory), {}, repeats)
+        objects = FileStore(directory / "store")
+        return _measured(directory, store, objects, _copies(directory), {}, repeats, partial(_forget, directory))
     with seaweed(directory / "weed") as server:
         objects = S3Store(_endpoint(server), lambda _bucket: server.admin, _PREFIX)
         secrets = directory / "s3.json"
@@ -88,7 +89,9 @@ def _measured(
     bare: tuple[Callable[[Path], None], Callable[[], None]],
     members: dict[str, Any],
     repeats: int,
+    forget: Callable[[], None] = lambda: None,
 ) -> list[Transfer]:
+    """`forget` is called before each read: what is read is then no more in the machine's memory."""
     source = directory / "source"
     size = source.stat().st_size / _MB
     vault = Vault(objects, FileKeyStore(directory / "keys"), _NoMaster())
@@ -110,7 +113,9 @@ def _measured(
     for _ in range(repeats):
         ours_up.append(_seconds(put))
         bare_up.append(_seconds(lambda: put_bare(source)))
+        forget()
         ours_down.append(_seconds(lambda: asyncio.run(read())))
+        forget()
         bare_down.append(_seconds(get_bare))
     up, down, grown_up, grown_down, resident = _through_http(directory, source, members, repeats)
     return [
@@ -196,6 +201,15 @@ def _copies(directory: Path) -> tuple[Callable[[Path], None], Callable[[], None]
                 pass
 
     return put, get
+
+
+def _forget(directory: Path) -> None:
+    """Have the kernel drop what it keeps of the files in a directory."""
+    for path in directory.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def _minio(server: Seaweed) -> tuple[Callable[[Path], None], Callable[[], None]]:
