@@ -111,8 +111,8 @@ def sign_command(
         typer.Argument(
             metavar="IN... OUT",
             readable=False,
-            help="The document, which is never changed, and where the signed one goes. With ASIC_E, or XADES but for "
-            "enveloped: any number of files. With ASIC_E: or a container that gets another signature.",
+            help="The document, which is never changed, and where the signed one goes. With ASIC_E, and with XADES but "
+            "for enveloped, any number of files; with ASIC also a container, which gets another signature.",
         ),
     ],
     module: Module,
@@ -156,6 +156,8 @@ def sign_command(
     """Sign a PDF with a card, XML or any file with a profile of XAdES, or any files in a container with ASIC.
 
     The PIN is asked on the terminal, for each signature anew.
+
+    Exit status: 0 signed and checked, 1 refused and nothing written, 2 wrong use, 130 interrupted.
     """
     from fts.profiles.registry import named  # noqa: PLC0415 - it takes its time, which other commands need not wait
 
@@ -212,8 +214,8 @@ def verify_command(
 
     Documents that a signature file names are looked for beside it.
 
-    Exit status: 0 every document is valid, 1 one is not, carries no signature, or cannot be read, 2 wrong use, a root
-    that cannot be read among it, 130 interrupted.
+    Exit status: 0 every document is valid, 1 one is not, carries no signature, or cannot be read, 2 wrong use, or a
+    root that cannot be read, 130 interrupted.
     """
     settings = Settings(tuple(refused_as(WRONG_USE, partial(load_trust_files, trust))))
     console = Console(highlight=False)
