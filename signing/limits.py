@@ -60,6 +60,8 @@ class Limits:
     """Most elements of an XML document."""
     xml_attributes: int = 256
     """Most attributes, and most namespace declarations, of one element."""
+    xml_prefixes: int = 1_000
+    """Most prefixes of an XML document that is signed: all of them are named in its signature."""
     xml_references: int = 1_000
     """Most references of one signature, those of its manifests included."""
     container_bytes: int = 1024 * 1024 * 1024

@@ -16,6 +16,7 @@ from signing.xades.names import (
     DIGESTS,
     DS,
     ECDSA,
+    EXCLUSIVE_PREFIXES,
     FILTER2,
     RSA_PKCS1,
     RSA_PSS,
@@ -34,6 +35,8 @@ from signing.xml.ports import Canonicalization
 from timestamping import cms, der
 from timestamping.algorithms import DigestAlgorithm
 
+DEFAULT_NAMESPACE = "#default"
+"""Its name in a PrefixList (Exclusive XML Canonicalization 1.0, clause 3)."""
 _RANDOM_OCTETS = 16
 
 
@@ -45,6 +48,8 @@ class Target:
     mime_type: str
     type: str | None = None
     transforms: tuple[str, ...] = ()
+    prefixes: tuple[str, ...] = ()
+    """PrefixList of its exclusive canonicalisation."""
 
 
 def new_id(prefix: str) -> str:
@@ -52,12 +57,18 @@ def new_id(prefix: str) -> str:
     return f"{prefix}-{secrets.token_hex(_RANDOM_OCTETS)}"
 
 
-def targets(packaging: Packaging, objects: Sequence[DataObject], object_ids: Sequence[str]) -> list[Target]:
-    """Return what the signature's data references are to, in order."""
+def targets(
+    packaging: Packaging, objects: Sequence[DataObject], object_ids: Sequence[str], prefixes: Sequence[tuple[str, ...]]
+) -> list[Target]:
+    """Return what the signature's data references are to, in order; `prefixes` are those that each document declares.
+
+    They are signed by name: exclusive canonicalisation leaves out what stands in values only, such as `iso4217:EUR`.
+    The default namespace of a contained document is not listed: it would take that of an envelope around the container.
+    """
     exclusive = Canonicalization.EXCLUSIVE.value
     match packaging:
         case Packaging.ENVELOPED:
-            return [Target("", objects[0].mime_type, transforms=(FILTER2, exclusive))]
+            return [Target("", objects[0].mime_type, transforms=(FILTER2, exclusive), prefixes=prefixes[0])]
         case Packaging.ENVELOPING:
             return [
                 Target(f"#{identifier}", each.mime_type, TYPE_OBJECT, (BASE64,))
@@ -65,8 +76,13 @@ def targets(packaging: Packaging, objects: Sequence[DataObject], object_ids: Seq
             ]
         case Packaging.INTERNALLY_DETACHED:
             return [
-                Target(f"#{identifier}", each.mime_type, transforms=(exclusive,))
-                for each, identifier in zip(objects, object_ids, strict=True)
+                Target(
+                    f"#{identifier}",
+                    each.mime_type,
+                    transforms=(exclusive,),
+                    prefixes=tuple(name for name in declared if name != DEFAULT_NAMESPACE),
+                )
+                for each, identifier, declared in zip(objects, object_ids, prefixes, strict=True)
             ]
         case Packaging.DETACHED:
             return [Target(file_uri(each.name), each.mime_type) for each in objects]
@@ -135,6 +151,9 @@ def add_reference(
                     element, f"{{{FILTER2}}}XPath", {"Filter": "subtract"}, nsmap={"filter": FILTER2}
                 )
                 path.text = "/descendant::ds:Signature"
+            if transform == Canonicalization.EXCLUSIVE and target.prefixes:
+                listed = {"PrefixList": " ".join(target.prefixes)}
+                etree.SubElement(element, EXCLUSIVE_PREFIXES, listed, nsmap={"ec": transform})
     sub(reference, ds("DigestMethod"), Algorithm=DIGESTS[algorithm])
     sub(reference, ds("DigestValue"))
     return identifier

@@ -1,6 +1,7 @@
 """Putting a signature and its documents together, in each packaging (ETSI EN 319 132-1, clause 4.1)."""
 
 import base64
+import re
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 
@@ -8,13 +9,15 @@ from lxml import etree
 
 from signing.limits import LIMITS
 from signing.ports import DocumentLockedError
-from signing.xades.builder import new_id
+from signing.xades.builder import DEFAULT_NAMESPACE, new_id
 from signing.xades.names import BASE64, CONTAINER, ds, sub
 from signing.xades.ports import DataObject, DocumentMissingError, DocumentNameError, Packaging
 from signing.xades.references import Dereferenced, References, UnresolvedReferenceError
 from signing.xml.c14n import XmlDocument
 from signing.xml.ports import XmlTooLargeError
 from signing.xml.reading import parse, serialised
+
+_DECLARATION = re.compile(rb"\bxmlns(?::([\w.\-\x80-\xff]+))?\s*=")
 
 
 def contents(packaging: Packaging, objects: Sequence[DataObject]) -> list[bytes]:
@@ -35,6 +38,23 @@ def contents(packaging: Packaging, objects: Sequence[DataObject]) -> list[bytes]
             raise XmlTooLargeError(f"up to {each.name} there are more than {LIMITS.xml_bytes} octets; sign detached")
         read.append(data)
     return read
+
+
+def declared_prefixes(packaging: Packaging, octets: Sequence[bytes]) -> list[tuple[str, ...]]:
+    """Return the prefixes that each document declares, sorted, where it is canonicalised.
+
+    What only looks like a declaration is there, too: it does no harm in a PrefixList.
+
+    Raises:
+        XmlTooLargeError: a document has more than may be listed.
+        DocumentError: a document cannot be read as XML.
+    """
+    if packaging not in {Packaging.ENVELOPED, Packaging.INTERNALLY_DETACHED}:
+        return [() for _ in octets]
+    found = [set(_DECLARATION.findall(serialised(parse(data)))) for data in octets]
+    if any(len(names) > LIMITS.xml_prefixes for names in found):
+        raise XmlTooLargeError(f"the document declares more than {LIMITS.xml_prefixes} prefixes; sign it detached")
+    return [tuple(sorted(name.decode("utf-8") or DEFAULT_NAMESPACE for name in names)) for names in found]
 
 
 def check_objects(packaging: Packaging, objects: Sequence[DataObject]) -> None:

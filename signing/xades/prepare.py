@@ -12,7 +12,7 @@ from signing.trust.signer import check_usage
 from signing.trust.validation_data import ValidationDataEngine
 from signing.xades.builder import Target, add_manifest, build_signature, new_id, set_digest, targets
 from signing.xades.names import ds
-from signing.xades.packaging import check_objects, compose, contents
+from signing.xades.packaging import check_objects, compose, contents, declared_prefixes
 from signing.xades.ports import DataObject, Packaging, SignaturePolicy
 from signing.xades.references import References, UnresolvedReferenceError, file_uri, hashes_of
 from signing.xades.state import Prepared, PreparedObject
@@ -78,7 +78,7 @@ async def prepare(
         certificate,
         embedded_chain(path.certificates[1:]),
         profile,
-        targets(packaging, objects, identifiers),
+        targets(packaging, objects, identifiers, declared_prefixes(packaging, octets)),
         signing_time=now,
         policy=policy,
     )

@@ -14,9 +14,11 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from lxml import etree
 
+from signing.limits import LIMITS
 from signing.ports import Level, Profile
+from signing.xades.ports import Packaging
 from signing.xml.c14n import XmlDocument
-from signing.xml.ports import Canonicalization
+from signing.xml.ports import Canonicalization, XmlTooLargeError
 from tests.attack.xml.conftest import FILES, Materials, codes
 from tests.support.line import Line, Lines
 from tests.support.xades import INVOICE, sign_xml, verify_xml
@@ -27,6 +29,7 @@ CASES = sorted(FORGED.glob("*/*/*.xsl"))
 IDENTITY = FORGED / "identity.xsl"
 LAYOUTS = 8
 """Of signature wrapping."""
+MEASURE = '<x:xbrl xmlns:x="urn:x" xmlns:é4217="urn:iso4217"><x:measure>é4217:EUR</x:measure></x:xbrl>'
 
 
 def forged(stylesheet: Path, signed: bytes, other: bytes) -> bytes:
@@ -104,3 +107,29 @@ def test_a_timestamp_of_the_future_is_out_of_order(material: str, materials: Mat
     report = verify_xml(line, materials[material][0], clock=lambda: utc_now() - timedelta(hours=2))
     assert "TIMESTAMP_ORDER" in codes(report)
     assert (report.valid, report.level) == (False, None)
+
+
+@pytest.mark.parametrize("packaging", [Packaging.ENVELOPED, Packaging.INTERNALLY_DETACHED], ids=str)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_a_prefix_in_a_value_cannot_be_bound_anew(packaging: Packaging, encoding: str, line: Line) -> None:
+    """Exclusive canonicalisation alone leaves out a namespace that no name uses: `é4217:EUR` would mean another."""
+    document = f'<?xml version="1.0" encoding="{encoding}"?>{MEASURE}'.encode(encoding)
+    signed = sign_xml(line, {"a.xml": document}, packaging, profile=Profile(Level.B)).data
+    assert verify_xml(line, signed).valid
+    changed = signed.replace(b"urn:iso4217", b"urn:other")
+    assert changed != signed
+    assert codes(verify_xml(line, changed)) == {"CONTENT_CHANGED"}
+
+
+def test_nor_can_the_default_namespace_of_a_value(line: Line) -> None:
+    document = b'<x:a xmlns:x="urn:x"><x:b xmlns="urn:iso4217" type="EUR"/></x:a>'
+    signed = sign_xml(line, {"a.xml": document}, profile=Profile(Level.B)).data
+    assert verify_xml(line, signed).valid
+    assert codes(verify_xml(line, signed.replace(b"urn:iso4217", b"urn:other"))) == {"CONTENT_CHANGED"}
+
+
+def test_prefixes_are_bounded(line: Line) -> None:
+    declared = "".join(f'<a xmlns:p{n}="urn:p"/>' for n in range(LIMITS.xml_prefixes + 1))
+    with pytest.raises(XmlTooLargeError):
+        sign_xml(line, {"a.xml": f"<r>{declared}</r>".encode()}, profile=Profile(Level.B))
+    assert sign_xml(line, {"a.xml": f"<r>{declared}</r>".encode()}, Packaging.DETACHED, profile=Profile(Level.B)).data
