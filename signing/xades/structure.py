@@ -152,6 +152,11 @@ class XadesSignature:
                     tuple(_decoded(element, "EncapsulatedCRLValue")),
                 )
 
+    def unread(self) -> Iterator[etree._Element]:
+        """Yield the timestamps among the signed properties, which are not read here (EN 319 132-1, clause 5.2.8)."""
+        for name in ("AllDataObjectsTimeStamp", "IndividualDataObjectsTimeStamp"):
+            yield from self.signed_properties.iterfind(f"{xades('SignedDataObjectProperties')}/{xades(name)}")
+
     def _property(self, name: str) -> etree._Element | None:
         found: list[etree._Element] = self.signed_properties.findall(
             f"{xades('SignedSignatureProperties')}/{xades(name)}"

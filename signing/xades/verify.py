@@ -189,9 +189,8 @@ class _Verification:
 
     def _check_integrity(self, signature: XadesSignature) -> Coverage:
         problems = self._report.problems
-        for element in signature.unsigned:
-            if element.tag not in _KNOWN:
-                problems.append(Finding("UNSUPPORTED_PROPERTY", _unread(element)))
+        for element in (*(each for each in signature.unsigned if each.tag not in _KNOWN), *signature.unread()):
+            problems.append(Finding("UNSUPPORTED_PROPERTY", _unread(element)))
         coverage = Coverage()
         try:
             coverage = check_references(self._references, signature)
@@ -355,9 +354,9 @@ def _unread(element: etree._Element) -> str:
     """Say which property is not read, and of which form of XAdES it is."""
     name = etree.QName(element)
     if name.namespace not in {XADES, XADES141}:
-        return f"the unsigned property {name.localname} of {name.namespace} is not of XAdES and is not read"
+        return f"the property {name.localname} of {name.namespace} is not of XAdES and is not read"
     form = _OTHER_FORMS.get(name.localname.removesuffix("V2"), "")
-    return f"the unsigned property {name.localname}{form} is not read here; another validator may accept the signature"
+    return f"the property {name.localname}{form} is not read here; another validator may accept the signature"
 
 
 def _describe(report: TimestampReport, token: Token) -> None:
