@@ -152,7 +152,7 @@ class Definition(_Strict):
         for url in (*self.return_urls, *([self.webhook_url] if self.webhook_url else [])):
             fault = _url_fault(url, local_allowed=environment != "PROD")
             if fault is not None:
-                raise invalid(self.id, f"{url[:200]!r} {fault}")
+                raise invalid(self.id, f"{_shown(url)!r} {fault}")
 
 
 def load_file(path: Path) -> Definition:
@@ -195,6 +195,11 @@ def load_folder(folder: Path) -> list[Definition]:
 def invalid(what: str, fault: str) -> RefusalError:
     """Return the refusal of a client's file."""
     return RefusalError("CLIENT_INVALID", f"{what}: {fault}", "Correct the file; docs/operation.md has its members.")
+
+
+def _shown(url: str) -> str:
+    """Return a URL without what may be a secret in it: credentials, query and fragment."""
+    return re.sub(r"(?<=//)[^/]*@", "", re.split("[?#]", url, maxsplit=1)[0])[:200]
 
 
 def _url_fault(url: str, *, local_allowed: bool) -> str | None:

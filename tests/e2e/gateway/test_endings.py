@@ -269,8 +269,8 @@ def test_a_restored_backup_gives_nothing_back(far: Remote, tmp_path: Path) -> No
     assert gateway.browser_at(signing["signing_url"]).open().status_code == 404
     assert marker.encode() not in account.api.get("/v1/export").content
     assert marker.encode() not in dump.read_bytes()
-    for path in [*gateway.directory.rglob("*.log"), *(gateway.directory / "weed").rglob("*")]:
-        assert not path.is_file() or marker.encode() not in path.read_bytes(), path
+    for file in [*gateway.directory.rglob("*.log"), *(gateway.directory / "weed").rglob("*")]:
+        assert not file.is_file() or marker.encode() not in file.read_bytes(), file
 
 
 def dumped(far: Remote, directory: Path) -> Path:

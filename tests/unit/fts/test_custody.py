@@ -73,7 +73,7 @@ class Versioned:
         return [Finding("no versions are kept", bucket != self.bucket, "versioning is enabled")]
 
 
-PRODUCTION = {"environment": "PROD", "mail": MAIL}
+PRODUCTION: dict[str, Any] = {"environment": "PROD", "mail": MAIL}
 
 
 def in_production(tmp_path: Path, case: Callable[[Embedded], Awaitable[None]]) -> None:
