@@ -53,7 +53,7 @@ bench-custody: dev ## measure records, the chain, encryption and both object sto
 bench-tsa: dev ## measure the timestamping authority beside sigstore's and beside the bare signature
 	@$(PYTHON) -m tests.bench.tsa
 
-soak: dev ## a million timestamps: does the authority's memory stay flat? (minutes)
+soak: dev ## a million timestamps by two workers: memory flat, no serial number twice? (minutes)
 	@$(PYTHON) -m tests.soak.tsa
 
 samples: dev ## write the sample PDFs of the tests to var/samples

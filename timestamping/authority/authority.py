@@ -26,6 +26,8 @@ MAX_BATCH = 256
 """Decisions that share one commit."""
 MAX_BATCH_SECONDS = 0.025
 """After so long no further query joins a batch: the loop has other work, and callers wait for their answers."""
+MIN_COMPLAINT_SECONDS = 5.0
+"""Between two lines in the log that say that nothing can be recorded: on a full disk each query would write one."""
 _SOMEBODY = Caller()
 _log = logging.getLogger(__name__)
 
@@ -89,6 +91,7 @@ class Authority:
         self._waiting: deque[_Waiting] = deque()
         self._task: asyncio.Task[None] | None = None
         self._recording: set[asyncio.Task[None]] = set()
+        self._silent_until = 0.0
 
     def check(self) -> None:
         """Check that the unit may sign now; without a trusted time that is left to each query.
@@ -178,6 +181,8 @@ class Authority:
             await self._log.append(decisions)
         except Exception as error:  # noqa: BLE001 - whatever the reason
             known = isinstance(error, RecordFailedError)
-            _log.error("Decisions could not be recorded, so that no token leaves: %s", error, exc_info=not known)
+            if (now := perf_counter()) >= self._silent_until:
+                self._silent_until = now + MIN_COMPLAINT_SECONDS
+                _log.error("Decisions could not be recorded, so that no token leaves: %s", error, exc_info=not known)
             return refused(FailInfo.SYSTEM_FAILURE, "the authority cannot record its decision")
         return None
