@@ -15,9 +15,9 @@ from signing.xades.ports import DataObject, DocumentMissingError, DocumentNameEr
 from signing.xades.references import Dereferenced, References, UnresolvedReferenceError
 from signing.xml.c14n import XmlDocument
 from signing.xml.ports import XmlTooLargeError
-from signing.xml.reading import parse, serialised
+from signing.xml.reading import decoded, parse, serialised
 
-_DECLARATION = re.compile(rb"\bxmlns(?::([\w.\-\x80-\xff]+))?\s*=")
+_DECLARATION = re.compile(r"\bxmlns(?::([\w.\-\u0080-\ufffd\U00010000-\U0010ffff]+))?\s*=", re.ASCII)
 
 
 def contents(packaging: Packaging, objects: Sequence[DataObject]) -> list[bytes]:
@@ -51,10 +51,10 @@ def declared_prefixes(packaging: Packaging, octets: Sequence[bytes]) -> list[tup
     """
     if packaging not in {Packaging.ENVELOPED, Packaging.INTERNALLY_DETACHED}:
         return [() for _ in octets]
-    found = [set(_DECLARATION.findall(serialised(parse(data)))) for data in octets]
+    found = [set(_DECLARATION.findall(decoded(data))) for data in octets]
     if any(len(names) > LIMITS.xml_prefixes for names in found):
         raise XmlTooLargeError(f"the document declares more than {LIMITS.xml_prefixes} prefixes; sign it detached")
-    return [tuple(sorted(name.decode("utf-8") or DEFAULT_NAMESPACE for name in names)) for names in found]
+    return [tuple(sorted(name or DEFAULT_NAMESPACE for name in names)) for names in found]
 
 
 def check_objects(packaging: Packaging, objects: Sequence[DataObject]) -> None:

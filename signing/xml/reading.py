@@ -42,7 +42,7 @@ def parse(data: bytes) -> etree._ElementTree:
     """
     if len(data) > LIMITS.xml_bytes:
         raise XmlTooLargeError(f"the XML has more than {LIMITS.xml_bytes} octets")
-    text = _decoded(data)
+    text = decoded(data)
     _check_prolog(text)
     _check_tags(text)
     tree = _tree(text.encode("utf-8"))
@@ -91,8 +91,12 @@ def _tree(data: bytes) -> etree._ElementTree:
         raise XmlDamagedError(f"the XML is not well-formed: {error}") from error
 
 
-def _decoded(data: bytes) -> str:
-    """Return the characters without byte order mark and XML declaration."""
+def decoded(data: bytes) -> str:
+    """Return a document's characters without byte order mark and XML declaration.
+
+    Raises:
+        XmlDamagedError: its encoding is not read, or it is not in it.
+    """
     if data.startswith(_WIDE_MARKS):
         raise XmlDamagedError("the XML is in UTF-32")
     mark, encoding = next(((m, e) for m, e in _MARKS if data.startswith(m)), (b"", None))

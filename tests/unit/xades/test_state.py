@@ -105,6 +105,8 @@ def test_what_is_no_xml_is_refused_where_xml_is_needed(line: Line) -> None:
     for packaging in (Packaging.ENVELOPED, Packaging.INTERNALLY_DETACHED):
         with pytest.raises(XmlDamagedError):
             sign_xml(line, {"a.bin": b"\x00\x01"}, packaging, profile=B)
+        with pytest.raises(XmlDamagedError):
+            sign_xml(line, {"a.xml": "<a xmlns:b\ufffe='urn:b' xmlns:\x01='urn:c'/>".encode()}, packaging, profile=B)
         with pytest.raises(XmlForbiddenError):
             sign_xml(line, {"a.xml": b"<!DOCTYPE a><a/>"}, packaging, profile=B)
     assert sign_xml(line, {"a.bin": b"\x00\x01"}, Packaging.ENVELOPING, profile=B).data
