@@ -25,28 +25,32 @@ DOCUMENTS: Mapping[Packaging, Mapping[str, bytes]] = {
     Packaging.INTERNALLY_DETACHED: {"invoice.xml": INVOICE, "order.xml": b"<order xmlns='urn:o'><n>1</n></order>"},
     Packaging.MANIFEST: {"invoice.xml": INVOICE, "letter.bin": bytes(range(256))},
 }
-
+"""Several, except for the one packaging that takes a single document."""
 
 CELLS = [
-    (packaging, key, level)
+    (packaging, count, key, level)
     for packaging in Packaging
+    for count in sorted({1, len(DOCUMENTS[packaging])})
     for key in KEYS
     for level in Level
     if packaging is Packaging.ENVELOPED or not key.rsa_pss
 ]
 
 
-@pytest.mark.parametrize(("packaging", "key", "level"), CELLS, ids=[f"{p}-{k.name}-{lv}" for p, k, lv in CELLS])
+@pytest.mark.parametrize(
+    ("packaging", "count", "key", "level"), CELLS, ids=[f"{p}-{n}-{k.name}-{lv}" for p, n, k, lv in CELLS]
+)
 def test_every_judge_accepts(
     full_line: Line,
     xml_judge: XmlJudge,
     xmlsec: XmlSec,
     openssl: OpenSsl,
     packaging: Packaging,
+    count: int,
     key: Key,
     level: Level,
 ) -> None:
-    documents = DOCUMENTS[packaging]
+    documents = dict(list(DOCUMENTS[packaging].items())[-count:])
     files = documents if packaging.is_detached else {}
     signed = sign_xml(full_line, documents, packaging, key.signer, Profile(level, rsa_pss=key.rsa_pss)).data
     anchors = own_anchors(full_line, key.signer) if level in {Level.B, Level.T} else ()
