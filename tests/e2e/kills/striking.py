@@ -30,6 +30,7 @@ class Striker:
         self.gateway = gateway
         self.families: set[int] = set()
         """Sessions that processes of documents belonged to."""
+        self.kills = 0
         self._one = threading.Lock()
 
     def strike(self, *victims: Victim) -> None:
@@ -39,6 +40,7 @@ class Striker:
             for process in processes:
                 self.families |= children(process)
                 process.kill()
+                self.kills += 1
             with ThreadPoolExecutor(len(processes)) as starters:
                 list(starters.map(Process.start, processes))
 

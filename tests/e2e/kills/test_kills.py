@@ -207,6 +207,7 @@ def test_nothing_is_left(striker: Striker) -> None:
 def test_the_trail_is_whole(striker: Striker) -> None:
     """After all kills: every record is chained, and the walk finds no fault (FTS-AUD-2; case L-2)."""
     gateway = striker.gateway
+    assert striker.kills >= len(AIMS) + ROUNDS, "each round kills"
     until(lambda: rows(gateway, "SELECT id FROM event WHERE id NOT IN (SELECT event_id FROM chain)") == [])
     gateway.sequencer.stop()
     gateway.sequencer.start()
@@ -214,6 +215,7 @@ def test_the_trail_is_whole(striker: Striker) -> None:
     found = json.loads(gateway.command("audit", "verify", "--json"))
     assert found["ok"], found
     assert found["events"] > len(done) * 6
+    print(f"{len(done)} signings, {striker.kills} kills")
 
 
 @cache
