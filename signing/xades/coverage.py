@@ -9,7 +9,7 @@ from lxml import etree
 from signing.limits import LIMITS
 from signing.xades.names import ASIC_SIGNATURES, CONTAINER, TYPE_MANIFEST, ds, xades
 from signing.xades.references import NodeSet, References, UnresolvedReferenceError
-from signing.xades.structure import XadesSignature, is_signed_properties
+from signing.xades.structure import XadesSignature, has_text, is_signed_properties
 
 
 class ContentChangedError(ValueError):
@@ -77,10 +77,10 @@ def uncovered(root: etree._Element, nodes: Iterable[NodeSet]) -> list[etree._Ele
     if root.tag == ds("Signature"):
         parts = [each for each in root.iterfind(ds("Object")) if not _holds_properties(each)]
         return [part for part in parts if not any(_covers_part(each, part) for each in covering)]
-    if root.tag == f"{{{CONTAINER}}}SignedDocuments" and not root.attrib and not _has_text(root):
+    if root.tag == f"{{{CONTAINER}}}SignedDocuments" and not root.attrib and not has_text(root):
         parts = [each for each in root.iterchildren(etree.Element) if each.tag != ds("Signature")]
         return [part for part in parts if not any(each.covers(part) for each in covering)]
-    if root.tag == ASIC_SIGNATURES and not root.attrib and not _has_text(root):
+    if root.tag == ASIC_SIGNATURES and not root.attrib and not has_text(root):
         return [each for each in root.iterchildren(etree.Element) if each.tag != ds("Signature")]
     return [root]
 
@@ -137,13 +137,9 @@ def _is_data(nodes: NodeSet) -> bool:
 def _covers_part(nodes: NodeSet, part: etree._Element) -> bool:
     """Tell whether an object of an enveloping signature is covered, itself or as the one element in it."""
     children = list(part.iterchildren(etree.Element))
-    return nodes.covers(part) or (len(children) == 1 and not _has_text(part) and nodes.covers(children[0]))
-
-
-def _has_text(element: etree._Element) -> bool:
-    return any((text or "").strip() for text in (element.text, *(child.tail for child in element)))
+    return nodes.covers(part) or (len(children) == 1 and not has_text(part) and nodes.covers(children[0]))
 
 
 def _holds_properties(element: etree._Element) -> bool:
     children = [each.tag for each in element.iterchildren(etree.Element)]
-    return children == [xades("QualifyingProperties")] and not _has_text(element)
+    return children == [xades("QualifyingProperties")] and not has_text(element)

@@ -308,9 +308,18 @@ def _certificates(key_info: etree._Element) -> Iterator[x509.Certificate]:
             continue
 
 
+def has_text(element: etree._Element) -> bool:
+    """Tell whether text other than white space stands directly in an element."""
+    return any((text or "").strip() for text in (element.text, *(child.tail for child in element)))
+
+
 def _check_parts(signature: etree._Element, qualifying: etree._Element) -> None:
     holders = [signature, qualifying, *qualifying.iterfind(xades("UnsignedProperties"))]
     allowed = dict(_PARTS)
+    more = [signature.find(ds("KeyInfo")), *qualifying.iterfind(f"*/{xades('UnsignedSignatureProperties')}")]
+    for element in (*holders, *more):
+        if has_text(element):
+            raise MalformedSignatureError(f"text has no place in {etree.QName(element).localname}")
     for holder in holders:
         for child in holder.iterchildren(etree.Element):
             if child.tag not in allowed[holder.tag]:
