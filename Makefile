@@ -20,10 +20,10 @@ demo-check: dev ## run the demo once through a headless browser and verify what 
 sign-demo: runtime ## sign three documents with the demo's card on the command line and verify them
 	@$(PYTHON) -m deploy.demo_signing
 
-sign: runtime ## sign FILES="a.pdf b.pdf", the PDF files in DIR=folder or those that FILES_FROM=list names; results in var/signed
+sign: runtime ## sign FILES="a.pdf b.xml c.txt", the files in DIR=folder or those that FILES_FROM=list names; results in var/signed
 	@$(PYTHON) -m deploy.demo_sign $${DIR:+--dir "$$DIR"} $${FILES_FROM:+--files-from "$$FILES_FROM"} -- $$FILES
 
-verify: runtime ## verify FILES="a.pdf b.pdf" with the demo's root as trust anchor
+verify: runtime ## verify FILES="a.pdf b.xml c.asice" with the demo's root as trust anchor
 	@if [ -z "$$FILES" ]; then echo 'Name the files: make verify FILES="$(SIGNED)/a-signed.pdf"' >&2; exit 2; fi
 	@.venv/bin/fts verify --trust $(SIGNED)/root.pem -- $$FILES
 
@@ -41,7 +41,7 @@ format: dev ## format the code and fix what the linter can
 	@.venv/bin/ruff check --fix-only .
 	@.venv/bin/ruff format .
 
-bench: dev ## measure signing beside EU DSS and pyHanko
+bench: dev ## measure signing beside EU DSS and pyHanko (PAdES and XAdES)
 	@$(PYTHON) -m tests.bench
 
 bench-line: dev ## measure the line through the gateway with 50 signers

@@ -239,7 +239,9 @@ def test_processes_know_nothing_of_the_card(monkeypatch: pytest.MonkeyPatch, uns
 def test_nothing_is_left_running(slow_document: Path, certificate: bytes) -> None:
     async def work(pool: DocumentProcesses) -> list[int]:
         pending = asyncio.create_task(call(pool, preparation(slow_document, certificate)))
-        await asyncio.sleep(1)
+        async with asyncio.timeout(20):
+            while not children(zygote()):
+                await asyncio.sleep(0.05)
         pids = [zygote(), *children(zygote())]
         pending.cancel()
         with pytest.raises(asyncio.CancelledError):
