@@ -186,7 +186,8 @@ def test_nobody_waits_with_wait_for() -> None:
 
 def test_web_and_worker_read_no_document() -> None:
     """Documents are read in processes of their own: no library that reads PDF, XML or containers is even loaded."""
-    readers = ("pikepdf", "pypdfium2", "pyhanko", "lxml", "signing.pades.admit", "signing.xml.reading", "signing.asic.reading")
+    engines = ("signing.pades.admit", "signing.xml.reading", "signing.asic.reading")
+    readers = ("pikepdf", "pypdfium2", "pyhanko", "lxml", *engines)
     program = f"import sys, fts.cli, fts.serve; print([name for name in {readers} if name in sys.modules])"
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert found.strip() == "[]"
