@@ -16,6 +16,7 @@ from lxml import etree
 
 from signing.limits import LIMITS
 from signing.ports import Level, Profile
+from signing.xades.names import XADES, XADES141
 from signing.xades.ports import Packaging
 from signing.xml.c14n import XmlDocument
 from signing.xml.ports import Canonicalization, XmlTooLargeError
@@ -133,3 +134,21 @@ def test_prefixes_are_bounded(line: Line) -> None:
     with pytest.raises(XmlTooLargeError):
         sign_xml(line, {"a.xml": f"<r>{declared}</r>".encode()}, profile=Profile(Level.B))
     assert sign_xml(line, {"a.xml": f"<r>{declared}</r>".encode()}, Packaging.DETACHED, profile=Profile(Level.B)).data
+
+
+def test_an_authority_that_was_revoked_before_is_no_proof(lines: Lines) -> None:
+    """A list that says so stands behind the archive timestamp, where anybody may add it."""
+    line = lines.start()
+    tree = etree.fromstring(sign_xml(line, {"a.xml": INVOICE}).data)
+    line.pki.revoke(line.pki.tsu.certificate, at=utc_now() - timedelta(days=1))
+    told = base64.b64encode(line.pki.crl("timestamping")).decode()
+    stamp = next(tree.iter("{*}ArchiveTimeStamp"))
+    lists = etree.fromstring(
+        f'<d:TimeStampValidationData xmlns:d="{XADES141}" xmlns:x="{XADES}"><x:RevocationValues><x:CRLValues>'
+        f"<x:EncapsulatedCRLValue>{told}</x:EncapsulatedCRLValue></x:CRLValues></x:RevocationValues>"
+        "</d:TimeStampValidationData>"
+    )
+    stamp.getparent().append(lists)
+    report = verify_xml(line, etree.tostring(tree))
+    assert (report.valid, report.level) == (False, None)
+    assert [problem.code for problem in report.archive_timestamps[0].problems] == ["TIMESTAMP_REVOCATION"]
