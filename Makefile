@@ -56,6 +56,9 @@ bench-tsa: dev ## measure the timestamping authority beside sigstore's and besid
 soak: dev ## a million timestamps by two workers: memory flat, no serial number twice? (minutes)
 	@$(PYTHON) -m tests.soak.tsa
 
+kills: dev ## a hundred kills of web and worker: effects and records agree (minutes)
+	@FTS_KILL_ROUNDS=100 .venv/bin/pytest tests/e2e/kills/test_kills.py -s
+
 samples: dev ## write the sample PDFs of the tests to var/samples
 	@$(PYTHON) -m tests.samples var/samples
 
