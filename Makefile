@@ -1,6 +1,6 @@
 # `make` lists the targets. Every target sets up what it needs; only python3, venv, make and git must be there.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-check sign-demo sign verify test check format bench bench-line bench-custody bench-tsa soak samples clean runtime dev
+.PHONY: help demo demo-check sign-demo sign verify test check format bench bench-line bench-custody bench-tsa soak kills samples clean runtime dev
 
 SIGNED := var/signed
 PYTHON := .venv/bin/python
