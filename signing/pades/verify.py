@@ -224,8 +224,7 @@ class _Verification:
 
     def _judge_archive(self, archive: _Archive, control: datetime, *, is_last: bool) -> None:
         report, token = archive.report, archive.token
-        if token.gen_time > control + LIMITS.clock_skew:
-            report.problems.append(Finding("TIMESTAMP_ORDER", "it is later than what should have come after it"))
+        _check_order(report, token, control)
         data = self._data(self._store)
         try:
             path = data.path(token.tsu_certificate, token.certificates, control)
@@ -235,7 +234,8 @@ class _Verification:
         try:
             data.check(path, token.gen_time)
         except OfflineError as error:
-            (report.notes if is_last else report.problems).append(Finding("TIMESTAMP_REVOCATION", str(error)))
+            is_open = is_last and "was revoked" not in str(error)
+            (report.notes if is_open else report.problems).append(Finding("TIMESTAMP_REVOCATION", str(error)))
 
     def _judge_signature(self, signature: _Signature, proven: list[_Archive]) -> None:
         report = signature.report
@@ -273,6 +273,7 @@ class _Verification:
             except PathError as error:
                 report.problems.append(Finding("TIMESTAMP_UNTRUSTED", str(error)))
             else:
+                _check_order(report, token, control)
                 tokens.append(token)
         return tokens
 
@@ -328,6 +329,11 @@ class _Verification:
             (item.data for item in store if item.key == "/OCSPs"),
             (item.data for item in store if item.key == "/CRLs"),
         )
+
+
+def _check_order(report: TimestampReport, token: Token, control: datetime) -> None:
+    if token.gen_time > control + LIMITS.clock_skew:
+        report.problems.append(Finding("TIMESTAMP_ORDER", "it is later than what should have come after it"))
 
 
 def _describe(report: TimestampReport, token: Token) -> None:
