@@ -26,6 +26,10 @@ _KNOWN_CRITICAL = {
 }
 
 
+UNREADABLE = (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
+"""What `cryptography` raises for extensions that it cannot read."""
+
+
 class PathError(ValueError):
     """No acceptable path; the message says what was found instead."""
 
@@ -74,7 +78,8 @@ class TrustAnchors:
         """
         issuers: dict[bytes, list[x509.Certificate]] = {}
         for candidate in dict.fromkeys((*self.certificates, *self.intermediates, *pool)):
-            issuers.setdefault(_subject(candidate), []).append(candidate)
+            if (subject := _subject(candidate)) is not None:
+                issuers.setdefault(subject, []).append(candidate)
         budget = [LIMITS.path_candidates]
         expired: list[x509.Certificate] = []
         for path in self._paths((leaf,), issuers, budget):
@@ -83,9 +88,9 @@ class TrustAnchors:
                 return Path(path)
             expired = outside
         if expired:
-            subject = expired[0].subject.rfc4514_string()
+            name = expired[0].subject.rfc4514_string()
             raise ValidityError(
-                f"{subject} is valid from {expired[0].not_valid_before_utc:%Y-%m-%d %H:%M:%SZ} "
+                f"{name} is valid from {expired[0].not_valid_before_utc:%Y-%m-%d %H:%M:%SZ} "
                 f"to {expired[0].not_valid_after_utc:%Y-%m-%d %H:%M:%SZ}, not at {at:%Y-%m-%d %H:%M:%SZ}"
             )
         raise PathError(f"no path from {leaf.subject.rfc4514_string()} to a trust anchor")
@@ -108,8 +113,12 @@ class TrustAnchors:
 
 
 @lru_cache(maxsize=1024)
-def _subject(certificate: x509.Certificate) -> bytes:
-    return certificate.subject.public_bytes()
+def _subject(certificate: x509.Certificate) -> bytes | None:
+    """Return the encoded subject; a certificate whose subject cannot be read issues nothing."""
+    try:
+        return certificate.subject.public_bytes()
+    except ValueError:
+        return None
 
 
 @lru_cache(maxsize=1024)
@@ -127,7 +136,7 @@ def may_issue(issuer: x509.Certificate, *, below: int) -> bool:
     """Tell whether a certificate may issue with `below` further CA certificates under it."""
     try:
         constraints = issuer.extensions.get_extension_for_class(x509.BasicConstraints).value
-    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
+    except (x509.ExtensionNotFound, *UNREADABLE):
         return False
     if not constraints.ca or (constraints.path_length is not None and constraints.path_length < below):
         return False
@@ -146,5 +155,5 @@ def key_usage(certificate: x509.Certificate) -> x509.KeyUsage | None:
 def _unread_critical(certificate: x509.Certificate) -> bool:
     try:
         return any(e.critical and e.oid not in _KNOWN_CRITICAL for e in certificate.extensions)
-    except (ValueError, x509.DuplicateExtension):
+    except UNREADABLE:
         return True
