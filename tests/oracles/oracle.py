@@ -217,6 +217,14 @@ class Oracle:
         answer = self._ask("canonicalize", {"path": str(path), "algorithm": algorithm, "prefixes": prefixes})
         return [base64.b64decode(each) for each in answer["result"]["elements"]]
 
+    def verify_core(self, path: Path) -> tuple[int, list[str]]:
+        """How many signatures an XML file has, and what Apache Santuario finds wrong with the core of them.
+
+        Detached documents are looked for beside the file.
+        """
+        answer = self._ask("verify_core", {"path": str(path)})
+        return answer["result"]["signatures"], answer["result"]["problems"]
+
     def verapdf(self, path: Path) -> PdfaConformance:
         """veraPDF's verdict against the PDF/A part and level that the file's XMP claims."""
         return PdfaConformance.from_answer(self._ask("verapdf", {"path": str(path)}))

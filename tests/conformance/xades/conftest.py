@@ -15,6 +15,9 @@ XmlJudge = Callable[..., Validation]
 XmlSec = Callable[..., Complaints]
 """What xmlsec1 says of the core of a signature: `xmlsec(data, files)`."""
 
+Santuario = Callable[..., Complaints]
+"""What Apache Santuario says of the core of all signatures: `santuario(data, files)`."""
+
 _IDENTIFIED = (
     "http://uri.etsi.org/01903/v1.3.2#:SignedProperties",
     "http://www.w3.org/2000/09/xmldsig#:Object",
@@ -53,6 +56,21 @@ def xmlsec(full_line: Line, tmp_path_factory: pytest.TempPathFactory) -> XmlSec:
         if result.returncode == 0 and result.stderr.startswith("OK"):
             return []
         return [f"xmlsec1: {result.stderr.strip()[-500:]}"]
+
+    return judged
+
+
+@pytest.fixture(scope="session")
+def santuario(oracle: Oracle, tmp_path_factory: pytest.TempPathFactory) -> Santuario:
+    """Apache Santuario by itself, without EU DSS around it."""
+    folder = tmp_path_factory.mktemp("santuario")
+
+    def judged(data: bytes, files: Mapping[str, bytes] | None = None) -> Complaints:
+        path = _written(folder, "signature.xml", data)
+        for name, each in (files or {}).items():
+            _written(folder, name, each)
+        signatures, problems = oracle.verify_core(path)
+        return [f"Santuario: {problem}" for problem in problems] if signatures else ["Santuario: no signature"]
 
     return judged
 

@@ -1,4 +1,4 @@
-"""Every packaging, level and key of XAdES, judged by EU DSS, xmlsec1 and OpenSSL (FTS-SIG-5)."""
+"""Every packaging, level and key of XAdES, judged by EU DSS, Santuario, xmlsec1 and OpenSSL (FTS-SIG-5)."""
 
 from collections.abc import Mapping
 
@@ -13,7 +13,7 @@ from signing.xades.structure import ARCHIVE_TIMESTAMP, SIGNATURE_TIMESTAMP, read
 from signing.xml.c14n import XmlDocument
 from tests.conformance.programs import Complaints, OpenSsl
 from tests.conformance.test_matrix import DSS_NAMES, KEYS, TIMESTAMPS, Key, own_anchors
-from tests.conformance.xades.conftest import XmlJudge, XmlSec
+from tests.conformance.xades.conftest import Santuario, XmlJudge, XmlSec
 from tests.support.line import Line
 from tests.support.xades import INVOICE, objects, sign_xml, verify_xml
 from timestamping.algorithms import DigestAlgorithm
@@ -44,6 +44,7 @@ def test_every_judge_accepts(
     full_line: Line,
     xml_judge: XmlJudge,
     xmlsec: XmlSec,
+    santuario: Santuario,
     openssl: OpenSsl,
     packaging: Packaging,
     count: int,
@@ -58,6 +59,7 @@ def test_every_judge_accepts(
     complaints = validation.verdict(level.value, timestamps=TIMESTAMPS[level], form="XAdES")
     if not key.rsa_pss:  # xmlsec1 1.2 does not know RSASSA-PSS
         complaints += xmlsec(signed, files)
+    complaints += santuario(signed, files)
     complaints += timestamps(signed, files, openssl, TIMESTAMPS[level])
     complaints += [warning for signature in validation.signatures for warning in signature.warnings]
     used = [(s.digest_algorithm, s.encryption_algorithm) for s in validation.signatures]
@@ -87,10 +89,13 @@ def test_a_policy_makes_an_epes(full_line: Line, xml_judge: XmlJudge, xmlsec: Xm
     assert signature.level == "XAdES_BASELINE_LTA"
 
 
-def test_judges_notice_a_changed_document(full_line: Line, xml_judge: XmlJudge, xmlsec: XmlSec) -> None:
+def test_judges_notice_a_changed_document(
+    full_line: Line, xml_judge: XmlJudge, xmlsec: XmlSec, santuario: Santuario
+) -> None:
     changed = sign_xml(full_line, {"invoice.xml": INVOICE}).data.replace(b"2026-001", b"2026-007")
     assert any("HASH_FAILURE" in each for each in xml_judge(changed).verdict("LTA", timestamps=2, form="XAdES"))
     assert xmlsec(changed) != []
+    assert "does not hold" in santuario(changed)[0]
     assert not verify_xml(full_line, changed).valid
 
 

@@ -38,6 +38,7 @@ public final class Oracle {
     private final Signer signer = new Signer();
     private final PdfaJudge pdfa = new PdfaJudge();
     private final XmlCanonicalizer xml = new XmlCanonicalizer();
+    private final XmlCore xmlCore = new XmlCore();
     private final XmlSigner xmlSigner = new XmlSigner();
     private final ContainerSigner containerSigner = new ContainerSigner();
 
@@ -89,6 +90,7 @@ public final class Oracle {
             case "verapdf" -> pdfa.check(parse(request, PdfaJudge.Request.class));
             case "sign_xml" -> xmlSigner.sign(parse(request, XmlSigner.Request.class));
             case "sign_container" -> containerSigner.sign(parse(request, ContainerSigner.Request.class));
+            case "verify_core" -> xmlCore.verify(parse(request, XmlCore.Request.class));
             case "canonicalize" -> xml.canonicalize(parse(request, XmlCanonicalizer.Request.class));
             case "ping" -> Versions.current();
             default -> throw new IllegalArgumentException("unknown command: " + command);
