@@ -105,6 +105,7 @@ class DocumentTimestampView(BaseModel):
             "DOCUMENT_NOT_READY",
             "IDEMPOTENCY_MISMATCH",
             "DOCUMENT_DAMAGED",
+            "NOT_A_PDF",
             "TIMESTAMP_INVALID",
             "TIMESTAMP_UNAVAILABLE",
         ),

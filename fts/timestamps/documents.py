@@ -65,7 +65,7 @@ async def create(
     """Order a timestamp, or return the one that the same request with the same key ordered.
 
     Raises:
-        ProblemError: DOCUMENT_NOT_FOUND, DOCUMENT_NOT_READY, the document's own code, IDEMPOTENCY_MISMATCH.
+        ProblemError: DOCUMENT_NOT_FOUND, DOCUMENT_NOT_READY, NOT_A_PDF, the document's own code, IDEMPOTENCY_MISMATCH.
     """
     key_mac = None if key is None else services.keyring.mac("idempotency", f"{client.id} timestamp key {key}")
     request_mac = _request_mac(services.keyring, client.id, document_id, form, digest)
@@ -197,6 +197,8 @@ def _pinned(document: Document, form: Form) -> bytes:
         raise ProblemError(document.problem["code"], document.problem["detail"])
     if form != "pdf":
         return document.sha256
+    if document.media_type != "application/pdf":
+        raise ProblemError("NOT_A_PDF", f"the document {document.id} is {document.media_type}; take another form")
     if document.effective_sha256 is None:
         raise ProblemError("DOCUMENT_NOT_READY", f"the document {document.id} is still inspected")
     return document.effective_sha256

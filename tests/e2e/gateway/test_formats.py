@@ -266,3 +266,12 @@ def test_an_export_has_all_kinds(gateway: Gateway) -> None:
     with tarfile.open(fileobj=io.BytesIO(exported.content)) as archive:
         names = sorted(member.name.rpartition("/")[2] for member in archive if member.name.startswith("documents/"))
     assert {"original.xml", "original.bin", "signed.xml", "signed.asics"} <= set(names)
+
+
+def test_a_timestamp_within_is_for_pdf_only(office: Account) -> None:
+    """FTS-TS-2: said when it is ordered; around and beside any file it is made."""
+    document = office.upload(UBL, name="factuur.xml", media_type=XML).json()["id"]
+    path = f"/v1/documents/{document}/timestamps"
+    refused = office.api.post(path, json={"form": "pdf"})
+    assert (refused.status_code, refused.json()["code"]) == (422, "NOT_A_PDF")
+    assert office.api.post(path, json={"form": "asic-s"}).json()["state"] == "ready"
