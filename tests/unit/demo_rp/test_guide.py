@@ -80,7 +80,7 @@ def test_the_files_that_the_guide_names_exist() -> None:
     text = GUIDE.read_text("utf-8")
     root = GUIDE.parents[1]
     named = set(re.findall(r"`(demo_rp/\w+\.py)`", text))
-    assert len(named) == 5
+    assert len(named) == 6
     assert all((root / name).is_file() for name in named)
     source = (root / "demo_rp/gateway.py").read_text("utf-8") + (root / "demo_rp/app.py").read_text("utf-8")
     rows = "".join(line for line in text.splitlines() if line.startswith(("| `demo_rp/gateway", "| `demo_rp/app")))
