@@ -11,11 +11,12 @@ from typing import BinaryIO
 from cryptography import x509
 
 from fts.composition import Composition
+from fts.finished_json import finished_json
 from fts.frames import Message
 from signing.asic.finish import finish
-from signing.asic.ports import Container, ContainerError
+from signing.asic.ports import Container
 from signing.asic.prepare import prepare
-from signing.asic.reading import Opened, is_container, opened
+from signing.asic.reading import Opened, is_container, opened_as
 from signing.asic.release import release
 from signing.asic.verify import verify
 from signing.pades.report import DocumentReport
@@ -59,9 +60,7 @@ async def prepare_container(
     earlier, before = None, None
     if len(documents) == 1 and is_container(documents[0][1]):
         stream = documents[0][1]
-        earlier = opened(stream)
-        if earlier.container is not container:
-            raise ContainerError(f"the container is {earlier.container}, not {container}")
+        earlier = opened_as(stream, container)
         before = verify(stream, composition.anchors, clock=composition.clock)
         objects = earlier.files
     prepared = await prepare(
@@ -96,13 +95,7 @@ async def finish_container(
         before=pending.before,
     )
     os.fsync(output.fileno())
-    return {
-        "level": finished.level,
-        "size": finished.size,
-        "sha256": report.sha256,
-        "signed_at": finished.signed_at and finished.signed_at.isoformat(),
-        "archived_at": finished.archived_at and finished.archived_at.isoformat(),
-    }
+    return finished_json(finished, report)
 
 
 def verify_container(composition: Composition, document: BinaryIO) -> DocumentReport:

@@ -15,6 +15,7 @@ from cryptography.x509.oid import NameOID
 from fts.composition import Composition
 from fts.errors import RefusalError
 from fts.file_steps import draw_xml, finish_file, inspect_file, inspect_xml, prepare_file
+from fts.finished_json import finished_json
 from fts.frames import Message
 from fts.media_types import PDF, XML_TYPES
 from fts.profiles.format import Format
@@ -128,13 +129,7 @@ async def finish_from(composition: Composition, message: Message) -> Message:
         signed.flush()
         composition.announce("check")
         report = release(document, signed, prepared.profile.level, composition.anchors, clock=composition.clock)
-    return {
-        "level": finished.level,
-        "size": finished.size,
-        "sha256": report.sha256,
-        "signed_at": finished.signed_at and finished.signed_at.isoformat(),
-        "archived_at": finished.archived_at and finished.archived_at.isoformat(),
-    }
+    return finished_json(finished, report)
 
 
 def _attribute(certificate: x509.Certificate, oid: x509.ObjectIdentifier) -> str | None:

@@ -9,7 +9,6 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,6 +19,7 @@ from fts.composition import Composition
 from fts.container_tasks import PendingContainer, finish_container, prepare_container, verify_container
 from fts.errors import RefusalError, file_refusal
 from fts.extend_tasks import extend_document
+from fts.finished_json import finished_json
 from fts.frames import Message
 from fts.settings import DocumentLimits, Settings
 from fts.tsa_messages import tsa_of
@@ -164,13 +164,7 @@ class DocumentTasks:
                 document, output, level, composition.anchors, clock=composition.clock, before=pending.admission.view
             )
             os.fsync(output.fileno())
-        return {
-            "level": finished.level,
-            "size": finished.size,
-            "sha256": report.sha256,
-            "signed_at": _time(finished.signed_at),
-            "archived_at": _time(finished.archived_at),
-        }
+        return finished_json(finished, report)
 
     async def _extend(self, message: Message) -> Message:
         with (
@@ -235,7 +229,3 @@ def _repair_json(repair: Repair | None) -> Message | None:
         "rewritten_sha256": repair.rewritten_sha256.hex(),
         "findings": list(repair.findings),
     }
-
-
-def _time(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.isoformat()

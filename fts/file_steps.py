@@ -12,13 +12,14 @@ from typing import BinaryIO
 from cryptography import x509
 
 from fts.composition import Composition
+from fts.finished_json import finished_json
 from fts.frames import Message
 from signing.asic import finish as asic_finish
 from signing.asic import prepare as asic_prepare
 from signing.asic import release as asic_release
 from signing.asic import verify as asic_verify
-from signing.asic.ports import Container, ContainerError
-from signing.asic.reading import Opened, opened
+from signing.asic.ports import Container
+from signing.asic.reading import Opened, opened_as
 from signing.pades.report import DocumentReport
 from signing.ports import Profile
 from signing.xades import finish as xades_finish
@@ -63,7 +64,7 @@ def inspect_file(document: BinaryIO, media_type: str) -> Message:
     container = _CONTAINERS.get(media_type)
     signatures = 0
     if container is not None:
-        signatures = len(_opened(document, container).signatures)
+        signatures = len(opened_as(document, container).signatures)
     return {"pages": None, "signatures": signatures, "repair": None}
 
 
@@ -139,13 +140,7 @@ async def finish_file(composition: Composition, message: Message) -> Message:
         signed.flush()
         composition.announce("check")
         report = _released(composition, wanted, prepared, document, signed)
-    return {
-        "level": finished.level,
-        "size": finished.size,
-        "sha256": report.sha256,
-        "signed_at": finished.signed_at and finished.signed_at.isoformat(),
-        "archived_at": finished.archived_at and finished.archived_at.isoformat(),
-    }
+    return finished_json(finished, report)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,18 +166,11 @@ class _Wanted:
         """Return the container that gets another signature."""
         if self.container is None or self.media_type != self.container.media_type:
             return None
-        return _opened(document, self.container)
+        return opened_as(document, self.container)
 
     def objects(self, document: BinaryIO, earlier: Opened | None) -> list[DataObject]:
         """Return the files that are signed."""
         return [DataObject(self.name, document, self.media_type)] if earlier is None else earlier.files
-
-
-def _opened(document: BinaryIO, container: Container) -> Opened:
-    found = opened(document)
-    if found.container is not container:
-        raise ContainerError(f"the container is {found.container}, not {container}")
-    return found
 
 
 def _released(

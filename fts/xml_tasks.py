@@ -10,6 +10,7 @@ from typing import BinaryIO, Final
 from cryptography import x509
 
 from fts.composition import Composition
+from fts.finished_json import finished_json
 from fts.frames import Message
 from signing.pades.report import DocumentReport
 from signing.ports import Profile
@@ -90,13 +91,7 @@ async def finish_xml(composition: Composition, pending: PendingXml, signature: b
         before=pending.before,
     )
     os.fsync(output.fileno())
-    return {
-        "level": finished.level,
-        "size": finished.size,
-        "sha256": report.sha256,
-        "signed_at": finished.signed_at and finished.signed_at.isoformat(),
-        "archived_at": finished.archived_at and finished.archived_at.isoformat(),
-    }
+    return finished_json(finished, report)
 
 
 def verify_xml(composition: Composition, document: BinaryIO, path: Path) -> DocumentReport:

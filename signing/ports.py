@@ -1,6 +1,7 @@
 """What callers of the signing engine see: profiles, results and the errors that it raises."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar
 
@@ -31,6 +32,19 @@ class Profile:
     """Imprint algorithm of the archive timestamp."""
     rsa_pss: bool = False
     """RSASSA-PSS instead of PKCS#1 v1.5 where the key is RSA."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What was made."""
+
+    level: Level
+    size: int
+    """Octets of the signed document, of the signature file, or of the container."""
+    signed_at: datetime | None
+    """Time of the signature timestamp."""
+    archived_at: datetime | None
+    """Time of the archive timestamp."""
 
 
 class SigningError(Exception):

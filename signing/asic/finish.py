@@ -11,9 +11,8 @@ from signing.asic.prepare import check_files
 from signing.asic.reading import Opened
 from signing.asic.signature_files import place_of, read_signatures, with_signature
 from signing.asic.writing import write_entries
-from signing.ports import DocumentChangedError
+from signing.ports import DocumentChangedError, Finished
 from signing.trust.validation_data import ValidationDataEngine
-from signing.xades.finish import Finished
 from signing.xades.finish import finish as finish_detached
 from signing.xades.ports import DataObject
 from signing.xades.state import Prepared

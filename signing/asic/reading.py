@@ -121,6 +121,18 @@ def opened(stream: BinaryIO) -> Opened:
     )
 
 
+def opened_as(stream: BinaryIO, container: Container) -> Opened:
+    """Open a container that must be of this kind.
+
+    Raises:
+        ContainerError: it is of the other kind, or `opened` refuses it.
+    """
+    found = opened(stream)
+    if found.container is not container:
+        raise ContainerError(f"the container is {found.container}, not {container}")
+    return found
+
+
 def _kind(stream: BinaryIO, entry: Entry, work: _Work) -> Container:
     longest = max(map(len, _MEDIA_TYPES))
     data = open_entry(stream, entry, work.spend).read(longest + 1)

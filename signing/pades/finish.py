@@ -6,7 +6,6 @@ timestamp in one further revision that covers all of it.
 
 import hashlib
 import os
-from dataclasses import dataclass
 from datetime import datetime
 from typing import BinaryIO
 
@@ -15,7 +14,7 @@ from signing.pades.archive import append_archive_timestamp, append_validation_da
 from signing.pades.prepare import embedded_chain
 from signing.pades.source import chunks
 from signing.pades.state import Prepared
-from signing.ports import DocumentChangedError, Level, SignatureValueError, SigningError
+from signing.ports import DocumentChangedError, Finished, Level, SignatureValueError, SigningError
 from signing.trust.path import Path
 from signing.trust.stamps import authority_path, request_token
 from signing.trust.validation_data import ValidationData, ValidationDataEngine
@@ -23,19 +22,6 @@ from timestamping import cms
 from timestamping.algorithms import DigestAlgorithm, RunningHash
 from timestamping.clock import Clock
 from timestamping.ports import TimestampSource, Token
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """What was made."""
-
-    level: Level
-    size: int
-    """Octets of the signed document."""
-    signed_at: datetime | None
-    """Time of the signature timestamp."""
-    archived_at: datetime | None
-    """Time of the archive timestamp."""
 
 
 async def finish(

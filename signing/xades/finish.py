@@ -5,7 +5,6 @@ Order matters: signature timestamp, then the signer's revocation data, then the 
 
 import base64
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import BinaryIO
 
@@ -14,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from lxml import etree
 
 from signing.pades import cms_builder
-from signing.ports import DocumentChangedError, Level, SignatureValueError, SigningError
+from signing.ports import DocumentChangedError, Finished, Level, SignatureValueError, SigningError
 from signing.trust.stamps import authority_path
 from signing.trust.validation_data import ValidationData, ValidationDataEngine
 from signing.xades.archive import add_archive_timestamp, add_signature_timestamp, authority_data
@@ -28,19 +27,6 @@ from signing.xades.unsigned import add_timestamp_validation_data, add_validation
 from timestamping import cms
 from timestamping.clock import Clock
 from timestamping.ports import TimestampSource
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """What was made."""
-
-    level: Level
-    size: int
-    """Octets of the signed document, or of the signature file."""
-    signed_at: datetime | None
-    """Time of the signature timestamp."""
-    archived_at: datetime | None
-    """Time of the archive timestamp."""
 
 
 async def finish(

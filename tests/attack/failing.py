@@ -11,12 +11,13 @@ from deploy.demo_pki import certificates
 from deploy.demo_pki.asgi import ASGIApp, Receive, Scope, Send
 from deploy.demo_pki.certificates import Validity
 from deploy.demo_pki.pki import DemoPki, Entity
-from signing.pades.finish import Finished, finish
+from signing.pades.finish import finish
 from signing.pades.prepare import prepare
 from signing.pades.release import release
 from signing.pades.source import PdfSource
 from signing.pades.state import Prepared
 from signing.ports import (
+    Finished,
     Level,
     Profile,
     SigningError,

@@ -15,9 +15,8 @@ from signing.asic.reading import opened
 from signing.asic.release import release
 from signing.asic.verify import verify
 from signing.pades.report import DocumentReport
-from signing.ports import Level, Profile
+from signing.ports import Finished, Level, Profile
 from signing.xades.extend import Extended
-from signing.xades.finish import Finished
 from signing.xades.ports import DataObject
 from signing.xades.state import Prepared
 from tests.support.line import Line, sign_value

@@ -18,14 +18,14 @@ from deploy.demo_pki.pki import DemoPki, Entity, choose_base_url
 from deploy.demo_pki.server import DemoPkiApp, DemoServer
 from fts.outbound import OutboundLimits, Target, outbound_client
 from signing.pades.admit import Admission, admit
-from signing.pades.finish import Finished, finish
+from signing.pades.finish import finish
 from signing.pades.prepare import prepare
 from signing.pades.release import release
 from signing.pades.report import DocumentReport
 from signing.pades.source import PdfSource
 from signing.pades.state import Prepared
 from signing.pades.verify import verify
-from signing.ports import Level, Profile
+from signing.ports import Finished, Level, Profile
 from signing.trust.path import TrustAnchors
 from signing.trust.sources import RevocationSource
 from signing.trust.validation_data import ValidationDataEngine

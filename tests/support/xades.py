@@ -8,9 +8,9 @@ import httpx
 
 from deploy.demo_pki.pki import Entity
 from signing.pades.report import DocumentReport
-from signing.ports import Level, Profile
+from signing.ports import Finished, Level, Profile
 from signing.xades.extend import Extended, extend
-from signing.xades.finish import Finished, finish
+from signing.xades.finish import finish
 from signing.xades.ports import DataObject, Packaging, SignaturePolicy
 from signing.xades.prepare import prepare
 from signing.xades.state import Prepared

@@ -2,29 +2,16 @@
 
 import gc
 import os
-import resource
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from storage.envelope import DocumentKey
 from storage.spooling import new_file
+from tests.support.full_disk import full_disk
 
 MB = 1 << 20
-
-
-@contextmanager
-def at_most(octets: int) -> Iterator[None]:
-    """Have the kernel refuse what makes a file longer than that."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (octets, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def threads() -> list[str]:
@@ -61,7 +48,7 @@ def test_a_file_that_is_there_stays(tmp_path: Path) -> None:
 @pytest.mark.parametrize("room", [MB // 2, 6 * MB, 11 * MB + 5])
 def test_a_full_disk_is_told(tmp_path: Path, room: int) -> None:
     """At the latest when the file is closed; and nobody is left waiting."""
-    with at_most(room), pytest.raises(OSError, match="File too large"):  # noqa: PT012, SIM117
+    with full_disk(room), pytest.raises(OSError, match="File too large"):  # noqa: PT012, SIM117
         with new_file(tmp_path / "file") as file:
             for _ in range(12):
                 file.write(bytes(MB))
@@ -70,7 +57,7 @@ def test_a_full_disk_is_told(tmp_path: Path, room: int) -> None:
 
 def test_encryption_into_a_full_disk(tmp_path: Path) -> None:
     key = DocumentKey(DocumentKey.new_octets())
-    with at_most(6 * MB), pytest.raises(Exception, match="File too large"):  # noqa: PT012, SIM117
+    with full_disk(6 * MB), pytest.raises(Exception, match="File too large"):  # noqa: PT012, SIM117
         with key.encrypting(new_file(tmp_path / "file"), "name") as sealed:
             for _ in range(12):
                 sealed.write(bytes(MB))

@@ -1,7 +1,6 @@
 """Decisions to be recorded, and a directory to record them in."""
 
 import asyncio
-import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -71,14 +70,3 @@ def nonces(directory: Path) -> list[int]:
 def only_file(directory: Path) -> Path:
     (path,) = directory.iterdir()
     return path
-
-
-@contextmanager
-def full_disk(octets: int) -> Iterator[None]:
-    """Have the kernel refuse what makes a file longer than that."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (octets, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.timestamping.recording import append, full_disk, nonces, numbered, only_file, opened
+from tests.support.full_disk import full_disk
+from tests.unit.timestamping.recording import append, nonces, numbered, only_file, opened
 from timestamping.authority.ports import RecordFailedError
 from timestamping.authority.records import FileDecisionLog
 from timestamping.authority.sync import Done, FileSync, InlineSync, KernelSync

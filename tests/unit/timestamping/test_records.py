@@ -13,12 +13,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.support.full_disk import full_disk
 from tests.unit.timestamping.recording import (
     GRANTED,
     NOON,
     REFUSED,
     append,
-    full_disk,
     nonces,
     numbered,
     only_file,
