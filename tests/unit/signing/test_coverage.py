@@ -44,7 +44,7 @@ def test_range_may_end_before_the_file() -> None:
     "byte_range",
     [
         None,
-        generic.NullObject(),
+        pytest.param(generic.NullObject(), id="null"),
         generic.NumberObject(0),
         (),
         (0, START),
