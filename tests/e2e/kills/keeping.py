@@ -101,3 +101,8 @@ def hours(count: float) -> timedelta:
 def seed() -> int:
     """Return the seed of what is random, for a repetition: FTS_SEED."""
     return int(os.environ.get("FTS_SEED", "20261124"))
+
+
+def documents_asked(usual: int) -> int:
+    """Return how many documents a test of five days asks for: FTS_RETENTION_DOCUMENTS, or what it usually does."""
+    return int(os.environ.get("FTS_RETENTION_DOCUMENTS", str(usual)))

@@ -28,13 +28,13 @@ from fts.documents import service as documents
 from fts.keyring import Keyring
 from fts.services import Services, wired
 from fts.upkeep import remove_orphans, sweep
-from tests.e2e.kills.keeping import SharedClock, content, hours, seed, stored, sweeping, upload
+from tests.e2e.kills.keeping import SharedClock, content, documents_asked, hours, seed, stored, sweeping, upload
 from tests.support.embedded import OPERATOR
 from tests.support.gateway import write_client
 
 DAYS = 5
 STEPS = 24 * DAYS
-DOCUMENTS = 10_000
+DOCUMENTS = documents_asked(10_000)
 RETENTION = {"one": 1, "six": 6, "day": 24, "days": 71, "most": 120}
 """Hours of each client."""
 
@@ -186,7 +186,7 @@ def test_five_days(house: House) -> None:
     house.clock.set(datetime.now(UTC) + hours(2))
     with_services(house, lambda services: check_the_disk(services, house))
     objects, keys = house.stored()
-    assert (objects, keys) == (set(), set()), "nothing is left of ten thousand documents"
+    assert (objects, keys) == (set(), set()), "nothing is left of all documents"
     with_services(house, lambda services: check_the_records(services, house))
     print(f"{len(house.taken)} documents, {house.kills} kills")
 
