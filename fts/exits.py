@@ -1,9 +1,8 @@
 """How a command ends when it is refused."""
 
+import sys
 from collections.abc import Callable
 from typing import Final, NoReturn, TypeVar
-
-import typer
 
 from fts.errors import CODED_ERRORS, RefusalError, refusal_of
 from fts.terminal import printable
@@ -22,12 +21,16 @@ def refused_as(status: int, work: Callable[[], T]) -> T:
     except CODED_ERRORS as error:
         fail(refusal_of(error), status)
     except KeyboardInterrupt:
-        typer.echo("Stopped; no file was written.", err=True)
-        raise typer.Exit(INTERRUPTED) from None
+        _tell("Stopped; no file was written.")
+        sys.exit(INTERRUPTED)
 
 
 def fail(refusal: RefusalError, status: int) -> NoReturn:
     """End the program: two lines on standard error say why and what to do."""
-    typer.echo(f"{refusal.code}: {printable(str(refusal))}", err=True)
-    typer.echo(f"Remedy: {refusal.remedy}", err=True)
-    raise typer.Exit(status)
+    _tell(f"{refusal.code}: {printable(str(refusal))}")
+    _tell(f"Remedy: {refusal.remedy}")
+    sys.exit(status)
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)  # noqa: T201

@@ -41,28 +41,27 @@ def web_command(
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.", min=0, max=65535)] = 8080,
 ) -> None:
     """Serve the API and the signing page until SIGTERM or SIGINT."""
-    from fts.serve import serve_web
+    from fts.serve import become, serving
 
     configuration = _loaded(config)
-    _serving(lambda: asyncio.run(_try_store(configuration)))
-    serve_web(configuration, host, port)
+    serving(lambda: asyncio.run(_try_store(configuration)))
+    become("web", config, "--host", host, "--port", str(port))
 
 
 @gateway.command("worker")
 def worker_command(config: Config) -> None:
     """Do the work that follows from requests, until SIGTERM or SIGINT."""
-    from fts.serve import serve_worker
+    from fts.serve import become
 
-    configuration = _loaded(config)
-    _serving(lambda: serve_worker(configuration))
+    become("worker", config)
 
 
 @gateway.command("sequencer")
 def sequencer_command(config: Config) -> None:
     """Chain the trail's records and anchor them with timestamps, until SIGTERM or SIGINT."""
-    from fts.serve import serve_sequencer
+    from fts.serve import become
 
-    serve_sequencer(_loaded(config))
+    become("sequencer", config)
 
 
 @gateway.command("migrate")
@@ -187,21 +186,6 @@ async def _try_store(configuration: "Configuration") -> None:
 
     async with wired(configuration, "web") as services:
         await probe_buckets(services)
-
-
-def _serving(work: Callable[[], None]) -> None:
-    """Do what a process begins with; where it may not run, two lines say why."""
-    from fts.keyring import KeyringError
-    from storage.ports import StorageError
-
-    try:
-        work()
-    except RefusalError as error:
-        fail(error, REFUSED)
-    except KeyringError as error:
-        fail(RefusalError("MASTER_KEY_REFUSED", str(error), "Correct what is named."), REFUSED)
-    except StorageError as error:
-        fail(RefusalError("STORE_UNAVAILABLE", str(error), "Start again when the store answers."), REFUSED)
 
 
 def _create_master_key(configuration: "Configuration") -> None:

@@ -9,24 +9,15 @@ import json
 import logging
 import os
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
-
-import pkcs11
-from pkcs11 import Attribute, GCMParams, KeyType, Mechanism, ObjectClass
-from pkcs11.exceptions import NoSuchKey, PKCS11Error, UserAlreadyLoggedIn
+from typing import Final
 
 from fts.configuration import Configuration, KeyToken
 from fts.keyring import Keyring, KeyringError
 
 FORMAT: Final = "fts-master-key-1"
 _MASTER_BYTES: Final = 32
-_WRAPPING_BYTES: Final = 32
-_NONCE_BYTES: Final = 12
-_TAG_BITS: Final = 128
 _FILE_BYTES: Final = 4096
 _LOG: Final = logging.getLogger("fts")
 
@@ -97,13 +88,9 @@ def wrapped(master: bytes, token: KeyToken) -> Wrapped:
     Raises:
         KeyringError: the token cannot be used.
     """
-    with _session(token, writing=True) as session:
-        key = _wrapping_key(session, token) or _generated(session, token)
-        nonce = secrets.token_bytes(_NONCE_BYTES)
-        try:
-            return Wrapped(token.token, token.label, nonce, bytes(key.encrypt(master, **_gcm(nonce))))
-        except PKCS11Error as error:
-            raise KeyringError(f"the key {token.label!r} of {token.token!r} does not wrap: {error!r}") from error
+    from fts.wrapping_key import wrap  # noqa: PLC0415 - PKCS#11 only where there is a token
+
+    return Wrapped(token.token, token.label, *wrap(master, token, FORMAT.encode()))
 
 
 def unwrapped(path: Path, token: KeyToken) -> bytes:
@@ -112,17 +99,15 @@ def unwrapped(path: Path, token: KeyToken) -> bytes:
     Raises:
         KeyringError: the file or the token cannot be used, or they do not belong together.
     """
+    from fts.wrapping_key import unwrap  # noqa: PLC0415 - as above
+
     kept = read(path)
-    with _session(token) as session:
-        key = _wrapping_key(session, token)
-        if key is None:
-            raise KeyringError(f"the token {token.token!r} has no key {token.label!r}")
-        try:
-            return bytes(key.decrypt(kept.ciphertext, **_gcm(kept.nonce)))
-        except PKCS11Error as error:
-            raise KeyringError(
-                f"{path} was changed, or was wrapped by another key than {token.label!r} of {token.token!r}"
-            ) from error
+    try:
+        return unwrap(kept.nonce, kept.ciphertext, token, FORMAT.encode())
+    except ValueError as error:
+        raise KeyringError(
+            f"{path} was changed, or was wrapped by another key than {token.label!r} of {token.token!r}"
+        ) from error
 
 
 def create(configuration: Configuration) -> None:
@@ -145,51 +130,3 @@ def create(configuration: Configuration) -> None:
         raise KeyringError(f"{configuration.master_key} is there already, and is not replaced") from error
     except OSError as error:
         raise KeyringError(f"the master key cannot be written: {error}") from error
-
-
-@contextmanager
-def _session(token: KeyToken, *, writing: bool = False) -> Iterator[Any]:
-    """Open a session that is logged in; another part of the process may be logged in to the same token already."""
-    try:
-        if token.pin_file.stat().st_mode & 0o077:
-            raise KeyringError(f"{token.pin_file} can be read by others: chmod 600 {token.pin_file}")
-        pin = token.pin_file.read_text(encoding="utf-8").split("\n", 1)[0]
-        found = pkcs11.lib(str(token.module)).get_token(token_label=token.token)
-        try:
-            session = found.open(rw=writing, user_pin=pin)
-        except UserAlreadyLoggedIn:
-            session = found.open(rw=writing)
-    except (OSError, UnicodeDecodeError) as error:
-        raise KeyringError(f"the token's PIN cannot be read: {error}") from error
-    except (PKCS11Error, RuntimeError) as error:
-        name = str(error) or type(error).__name__
-        raise KeyringError(f"the token {token.token!r} of {token.module} cannot be used: {name}") from error
-    with session:
-        yield session
-
-
-def _wrapping_key(session: Any, token: KeyToken) -> Any | None:
-    try:
-        key = session.get_key(object_class=ObjectClass.SECRET_KEY, key_type=KeyType.AES, label=token.label)
-        length = key[Attribute.VALUE_LEN]
-    except NoSuchKey:
-        return None
-    except PKCS11Error as error:
-        raise KeyringError(f"the key {token.label!r} of {token.token!r} cannot be used: {error}") from error
-    if length != _WRAPPING_BYTES:
-        raise KeyringError(
-            f"the key {token.label!r} of {token.token!r} is not of 256 bits: make one under another label"
-        )
-    return key
-
-
-def _generated(session: Any, token: KeyToken) -> Any:
-    template = {Attribute.SENSITIVE: True, Attribute.EXTRACTABLE: False}
-    try:
-        return session.generate_key(KeyType.AES, 256, label=token.label, store=True, template=template)
-    except PKCS11Error as error:
-        raise KeyringError(f"the token {token.token!r} makes no AES key: {type(error).__name__}") from error
-
-
-def _gcm(nonce: bytes) -> dict[str, Any]:
-    return {"mechanism": Mechanism.AES_GCM, "mechanism_param": GCMParams(nonce, FORMAT.encode(), _TAG_BITS)}

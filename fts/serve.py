@@ -1,92 +1,75 @@
-"""Running the processes of the gateway: web, worker and sequencer."""
+"""The processes of the gateway: `python -m fts.serve web|worker|sequencer --config FILE`.
 
+`fts web`, `fts worker` and `fts sequencer` become one of these: the same process, in an interpreter that is started
+anew, which loads what its tier needs and nothing of the command line or of what was tried before.
+"""
+# ruff: noqa: PLC0415 - each tier loads what it needs
+
+import argparse
 import asyncio
-import gc
 import logging
 import os
-import socket
 import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Final, NoReturn
 
-import uvicorn
-
-from fts.configuration import Configuration
+from fts.configuration import Configuration, load
 from fts.errors import RefusalError
-from fts.exits import REFUSED, fail
+from fts.exits import REFUSED, WRONG_USE, fail, refused_as
+from fts.keyring import KeyringError
 from fts.master_key import keyring_of
-from fts.trail_process import chain
-from fts.tsa.composition import RECORDS_REMEDY, opened_unit
-from fts.web import application
-from fts.worker import work
-from timestamping.authority.unit import UnitUnfitError
+from fts.profiles.registry import profiles
+from storage.ports import StorageError
 
-_GRACE_SECONDS = 3
-_BACKLOG = 512
+_ALLOCATOR: Final = {"MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": "131072"}
+"""Of glibc: the few threads share one heap, and 128 KiB that are free at its end are given back."""
 
 
-def serve_web(configuration: Configuration, host: str, port: int) -> None:
-    """Serve until SIGTERM or SIGINT; says `web ready on URL` when it listens."""
-    _start(configuration)
-    _check_unit(configuration)
-    listener = socket.create_server((host, port), backlog=_BACKLOG)
-    # accepted sockets inherit it; without, an answer in two pieces waits 40 ms
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    config = uvicorn.Config(
-        application(configuration),
-        http="httptools",
-        loop="uvloop",
-        ws="none",
-        lifespan="on",
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        timeout_graceful_shutdown=_GRACE_SECONDS,
-        proxy_headers=False,
-    )
-    server = _Announced(config, f"web ready on {configuration.public_url}")
-    gc.freeze()
-    server.run([listener])
+def become(tier: str, config: Path, *options: str) -> NoReturn:
+    """Turn this process into one of a tier."""
+    sys.stdout.flush()
+    environment = {**_ALLOCATOR, **os.environ}
+    arguments = [sys.executable, "-m", "fts.serve", tier, "--config", str(config.absolute()), *options]
+    os.execve(sys.executable, arguments, environment)  # noqa: S606 - constant program, list of arguments
 
 
-def serve_worker(configuration: Configuration) -> None:
-    """Work until SIGTERM or SIGINT; says `worker ready` when it claims jobs."""
-    _start(configuration)
-    asyncio.run(work(configuration))
-
-
-def serve_sequencer(configuration: Configuration) -> None:
-    """Chain the trail until SIGTERM or SIGINT; says `sequencer ready` when it begins."""
-    _start(configuration)
-    asyncio.run(chain(configuration))
-
-
-def _check_unit(configuration: Configuration) -> None:
-    """End the program, with a reason, where the gateway's own authority could not issue timestamps."""
-    if configuration.timestamping is None:
-        return
-    records = configuration.timestamping.records
+def serving(work: Callable[[], None]) -> None:
+    """Do what a process begins with; where it may not run, two lines say why."""
     try:
-        records.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not os.access(records, os.W_OK | os.X_OK):
-            fail(RefusalError("RECORDS_UNWRITABLE", f"{records} cannot be written", RECORDS_REMEDY), REFUSED)
-        with opened_unit(configuration.timestamping):
-            pass
-    except OSError as error:
-        fail(RefusalError("RECORDS_UNWRITABLE", str(error), RECORDS_REMEDY), REFUSED)
-    except UnitUnfitError as error:
-        fail(RefusalError(error.code, str(error), error.remedy), REFUSED)
+        work()
     except RefusalError as error:
         fail(error, REFUSED)
+    except KeyringError as error:
+        fail(RefusalError("MASTER_KEY_REFUSED", str(error), "Correct what is named."), REFUSED)
+    except StorageError as error:
+        fail(RefusalError("STORE_UNAVAILABLE", str(error), "Start again when the store answers."), REFUSED)
 
 
-class _Announced(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, sentence: str) -> None:
-        super().__init__(config)
-        self._sentence = sentence
+def main() -> None:
+    """Serve as the command line says, until SIGTERM or SIGINT."""
+    parser = argparse.ArgumentParser(prog="python -m fts.serve", description="A process of the gateway.")
+    parser.add_argument("tier", choices=("web", "worker", "sequencer"))
+    parser.add_argument("--config", type=Path, required=True, help="configuration file (TOML)")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (web)")
+    parser.add_argument("--port", type=int, default=8080, help="port to listen on (web)")
+    options = parser.parse_args()
+    refused_as(WRONG_USE, profiles)
+    configuration = refused_as(WRONG_USE, partial(load, options.config))
+    serving(lambda: _start(configuration))
+    if options.tier == "web":
+        from fts.web_process import serve
 
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started:
-            print(self._sentence, flush=True)  # noqa: T201 - what a supervisor waits for
+        serve(configuration, options.host, options.port)
+    elif options.tier == "worker":
+        from fts.worker import work
+
+        serving(lambda: asyncio.run(work(configuration)))
+    else:
+        from fts.trail_process import chain
+
+        asyncio.run(chain(configuration))
 
 
 def _start(configuration: Configuration) -> None:
@@ -99,3 +82,7 @@ def _start(configuration: Configuration) -> None:
         logging.getLogger("fts").warning(
             "environment %s: keys are in files, signatures have no legal value", configuration.environment
         )
+
+
+if __name__ == "__main__":
+    main()

@@ -32,7 +32,7 @@ _BUCKET_LENGTHS: Final = range(3, 64)
 _OBJECT: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _PART: Final = 5 << 20
 """Octets of a part, the least that S3 takes."""
-_PARALLEL: Final = 3
+_PARALLEL: Final = 2
 """Parts that are sent at a time."""
 _BUFFER: Final = 1 << 18
 _PAGE: Final = 1000

@@ -17,7 +17,6 @@ from fts.signings import store
 from fts.signings.states import State
 from fts.signings.store import Signing, StaleError, move, note
 from signing.ports import CertificateError, SignatureValueError
-from signing.values import check_readable, checked_value
 from timestamping.algorithms import DigestAlgorithm
 
 
@@ -182,6 +181,8 @@ def _check_open(services: Services, signing: Signing) -> None:
 
 
 def _certificate(services: Services, text: str) -> bytes:
+    from signing.values import check_readable  # noqa: PLC0415 - a process that carries no signing reads no ASN.1
+
     try:
         der = base64.b64decode(text, validate=True)
         if len(der) > services.limits.certificate_bytes:
@@ -201,6 +202,8 @@ def _octets(text: str) -> bytes:
 
 def _checked_value(signing: Signing, value: bytes) -> bytes:
     """Return the value as it goes into the signature, after its verification with the certificate that was given."""
+    from signing.values import checked_value  # noqa: PLC0415 - as above
+
     certificate = signing.personal.certificate
     if certificate is None or signing.signature_algorithm is None or signing.digest is None:
         raise ProblemError("SIGNING_STATE", "nothing is prepared")

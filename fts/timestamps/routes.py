@@ -1,9 +1,10 @@
 """`/v1/timestamps`, and the door of the gateway's own authority at `/tsa`."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from fts.http.dependencies import ClientActor, ClientDep, ServicesDep
 from fts.http.problem_response import responses
@@ -13,8 +14,10 @@ from fts.timestamps import service
 from fts.timestamps.schemas import BatchOrder, BatchView, ItemView, RefusedView, TimestampOrder, TimestampView
 from fts.timestamps.service import Outcome
 from fts.timestamps.stamper import Stampers
-from timestamping.authority.app import Receive, Scope, Send, TimestampingApp
 from timestamping.authority.ports import Caller
+
+if TYPE_CHECKING:
+    from timestamping.authority.app import TimestampingApp
 
 router = APIRouter(prefix="/v1/timestamps", tags=["timestamps"], route_class=StrictRoute)
 
@@ -79,6 +82,8 @@ class _Door:
         if stampers.own is None:
             raise ProblemError("NOT_FOUND", "no timestamping authority is configured here")
         if self._door is None:
+            from timestamping.authority.app import TimestampingApp  # noqa: PLC0415 - only where there is an authority
+
             self._door = TimestampingApp(stampers.own.authority, _caller)
         await self._door(scope, receive, send)
 

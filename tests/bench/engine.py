@@ -17,7 +17,7 @@ from signing.trust.sources import RevocationSource
 from signing.trust.validation_data import ValidationDataEngine
 from tests.bench.scene import Scene, signature_value
 from tests.bench.worker import Operation, Peer, serve
-from timestamping.client import HttpTimestampSource
+from timestamping.client.http import HttpTimestampSource
 from timestamping.clock import utc_now
 
 PROFILE = Profile(Level.LTA)

@@ -18,7 +18,7 @@ from signing.xades.release import release
 from signing.xades.state import Prepared
 from tests.bench.scene import Scene, signature_value
 from tests.bench.worker import Operation, Peer, serve
-from timestamping.client import HttpTimestampSource
+from timestamping.client.http import HttpTimestampSource
 from timestamping.clock import utc_now
 
 PROFILE = Profile(Level.LTA)

@@ -29,7 +29,7 @@ from tests.conformance.programs import OpenSsl, run
 from tests.conformance.raw_pdf import children
 from tests.support.line import POLICY, Line
 from timestamping.algorithms import DigestAlgorithm
-from timestamping.client import HttpTimestampSource
+from timestamping.client.http import HttpTimestampSource
 from timestamping.clock import utc_now
 from timestamping.ports import (
     TimestampError,

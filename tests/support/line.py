@@ -36,7 +36,7 @@ from timestamping.authority.authority import Authority
 from timestamping.authority.factory import SoftwareTsuKey, TokenFactory
 from timestamping.authority.policies import Policies
 from timestamping.authority.unit import TimestampingUnit
-from timestamping.client import HttpTimestampSource
+from timestamping.client.http import HttpTimestampSource
 from timestamping.clock import Clock, utc_now
 from timestamping.request import parse_request
 

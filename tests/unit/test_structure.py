@@ -188,6 +188,22 @@ def test_web_and_worker_read_no_document() -> None:
     """Documents are read in processes of their own: no library that reads PDF, XML or containers is even loaded."""
     engines = ("signing.pades.admit", "signing.xml.reading", "signing.asic.reading")
     readers = ("pikepdf", "pypdfium2", "pyhanko", "lxml", *engines)
-    program = f"import sys, fts.cli, fts.serve; print([name for name in {readers} if name in sys.modules])"
+    program = (
+        f"import sys, fts.cli, fts.web_process, fts.worker; print([name for name in {readers} if name in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert found.strip() == "[]"
+
+
+def test_the_web_process_loads_what_every_request_needs() -> None:
+    """A node runs several: what some requests need (other servers, tokens, the page's ASN.1) is loaded by the first."""
+    rarely = ("httpx", "minio", "pkcs11", "asn1crypto", "typer", "rich", "sqlalchemy.dialects.postgresql", "alembic")
+    program = f"import sys, fts.serve, fts.web_process; print([name for name in {rarely} if name in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert found.strip() == "[]"
+
+
+def test_the_command_line_begins_without_the_database() -> None:
+    program = "import sys, fts.cli; print([name for name in ('sqlalchemy', 'fastapi', 'tink') if name in sys.modules])"
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert found.strip() == "[]"

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from tests.unit.timestamping.units import MOMENT, POLICY, SHA256, Unit
-from timestamping.client import HttpTimestampSource
+from timestamping.client.http import HttpTimestampSource
 from timestamping.ports import (
     TimestampError,
     TimestampInvalidError,
