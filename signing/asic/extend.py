@@ -7,7 +7,7 @@ from signing.asic.signature_files import read_signatures
 from signing.asic.writing import write_entries
 from signing.ports import DocumentError
 from signing.trust.validation_data import ValidationDataEngine
-from signing.xades.extend import Extended, Progress, extend_document
+from signing.xades.extend import Extended, Progress, extend_document, judge
 from signing.xades.references import References
 from timestamping.algorithms import DigestAlgorithm, RunningHash
 from timestamping.clock import Clock
@@ -39,6 +39,8 @@ async def extend(
     Raises:
         DocumentError: the container cannot be read, or no signature in it can be extended.
         TimestampError: no good timestamp could be had.
+        RevocationError: the state of a certificate behind a valid signature could not be established.
+        CertificateError: such a certificate is revoked, or an authority cannot be shown to be good.
     """
     held = opened(stream)
     files = held.resolvable()
@@ -50,12 +52,11 @@ async def extend(
         known = len(progress.archived)
         try:
             references = References(read_signatures(each), files, hashes)
-            await extend_document(
-                references, digest, progress, engine=engine, timestamps=timestamps, clock=clock, required=required
-            )
+            judged = judge(references, engine.anchors, clock(), required=required)
         except DocumentError as error:
             progress.incomplete.append(f"{name}: {error}")
             continue
+        await extend_document(references, judged, digest, progress, engine=engine, timestamps=timestamps, clock=clock)
         if len(progress.archived) > known:
             changed[name] = references.document.to_bytes()
     archived_at = progress.check()

@@ -255,7 +255,8 @@ class _Verification:
         except cms.CmsError:
             return
         if report.valid:
-            report.level = self._level(signature, path, tokens, covering, best)
+            level = self._level(signature, path, tokens, covering, best)
+            report.level = level if report.valid else None
 
     def _signature_tokens(self, signature: _Signature, control: datetime) -> list[Token]:
         tokens = []

@@ -4,7 +4,7 @@ What stands before an archive timestamp is never touched. A renewal appends the 
 timestamp's authority and another archive timestamp, which covers all before it.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import BinaryIO
@@ -13,7 +13,8 @@ from lxml import etree
 
 from signing.limits import LIMITS
 from signing.pades.report import DocumentReport, SignatureReport
-from signing.ports import Level, NotExtendedError, SigningError
+from signing.ports import Level, NotExtendedError
+from signing.trust.path import TrustAnchors
 from signing.trust.stamps import authority_path
 from signing.trust.validation_data import ValidationData, ValidationDataEngine
 from signing.xades.archive import add_archive_timestamp, add_signature_timestamp, authority_data
@@ -98,6 +99,8 @@ async def extend(
     Raises:
         DocumentError: the document cannot be read, or no signature in it can be extended.
         TimestampError: no good timestamp could be had.
+        RevocationError: the state of a certificate behind a valid signature could not be established.
+        CertificateError: such a certificate is revoked, or an authority cannot be shown to be good.
     """
     document.seek(0)
     data = document.read(LIMITS.xml_bytes + 1)
@@ -105,54 +108,65 @@ async def extend(
         raise XmlTooLargeError(f"the XML has more than {LIMITS.xml_bytes} octets")
     references = References(XmlDocument(parse(data)), {} if files is None else files)
     progress = Progress()
-    await extend_document(references, digest, progress, engine=engine, timestamps=timestamps, clock=clock)
+    judged = judge(references, engine.anchors, clock())
+    await extend_document(references, judged, digest, progress, engine=engine, timestamps=timestamps, clock=clock)
     archived_at = progress.check()
     result = references.document.to_bytes()
     output.write(result)
     return Extended(len(result), tuple(progress.archived), archived_at, tuple(progress.incomplete))
 
 
+def judge(
+    references: References, anchors: TrustAnchors, now: datetime, *, required: Collection[str] = ()
+) -> list[tuple[etree._Element, SignatureReport]]:
+    """Verify the signatures of a parsed document; return each with what was found.
+
+    Args:
+        references: resolves the references of the document.
+        anchors: who is trusted.
+        now: the time of judgement.
+        required: names of detached files that every signature must cover.
+
+    Raises:
+        DocumentError: the document has no canonical form.
+    """
+    report = DocumentReport(size=0, verified_at=now)
+    verify_document(references, anchors, now, report, required=required)
+    return list(zip(references.document.root.iter(ds("Signature")), report.signatures, strict=False))
+
+
 async def extend_document(
     references: References,
+    judged: Iterable[tuple[etree._Element, SignatureReport]],
     digest: DigestAlgorithm,
     progress: Progress,
     *,
     engine: ValidationDataEngine,
     timestamps: TimestampSource,
     clock: Clock,
-    required: Collection[str] = (),
 ) -> None:
-    """Extend the signatures of a parsed document in place (as `extend`).
+    """Extend the signatures of a parsed document in place (as `extend`); on an error the document is void.
 
     Args:
         references: resolves the references of the document.
+        judged: its signatures, as `judge` returned them.
         digest: imprint algorithm of the timestamps.
         progress: gets what was done, or why not.
         engine: anchors, and the source of revocation data.
         timestamps: the authority.
         clock: what the authority's time is compared with.
-        required: names of detached files that every signature must cover.
 
     Raises:
-        DocumentError: the document has no canonical form.
-        TimestampError: no good timestamp could be had.
+        DocumentError, TimestampError, RevocationError, CertificateError: a valid signature cannot be extended.
     """
-    now = clock()
-    report = DocumentReport(size=0, verified_at=now)
-    verify_document(references, engine.anchors, now, report, required=required)
     work = _Extension(references, digest, engine, timestamps, clock)
-    elements = list(references.document.root.iter(ds("Signature")))
-    for element, judged in zip(elements, report.signatures, strict=False):
-        if judged.level is None:
-            progress.incomplete.append(f"{judged.field_name}: {_reason(judged)}")
+    for element, report in judged:
+        if report.level is None:
+            progress.incomplete.append(f"{report.field_name}: {_reason(report)}")
             continue
-        try:
-            token = await work.extend(element, judged.level)
-        except SigningError as error:
-            progress.incomplete.append(f"{judged.field_name}: {error}")
-        else:
-            progress.archived.append(judged.field_name)
-            progress.archived_at = token.gen_time
+        token = await work.extend(element, report.level)
+        progress.archived.append(report.field_name)
+        progress.archived_at = token.gen_time
 
 
 class _Extension:
@@ -174,30 +188,24 @@ class _Extension:
 
     async def extend(self, element: etree._Element, level: Level) -> Token:
         """Bring a valid signature of a level to LTA, or renew it; return the archive timestamp's token."""
-        before = list(unsigned_properties(element))
-        try:
-            if level is Level.B:
-                await add_signature_timestamp(
-                    self._references, element, self._digest, timestamps=self._timestamps, clock=self._clock
-                )
-            signature = read_signature(element)
-            archives = signature.containers(ARCHIVE_TIMESTAMP)
-            if archives:
-                await self._add_authority(signature, archives[-1])
-            elif level.rank < Level.LT.rank:
-                await self._complete(signature)
-            return await add_archive_timestamp(
-                self._references,
-                element,
-                self._digest,
-                engine=self._engine,
-                timestamps=self._timestamps,
-                clock=self._clock,
+        if level is Level.B:
+            await add_signature_timestamp(
+                self._references, element, self._digest, timestamps=self._timestamps, clock=self._clock
             )
-        except BaseException:
-            _restore(element, before)
-            self._references.document.changed()
-            raise
+        signature = read_signature(element)
+        archives = signature.containers(ARCHIVE_TIMESTAMP)
+        if archives:
+            await self._add_authority(signature, archives[-1])
+        elif level.rank < Level.LT.rank:
+            await self._complete(signature)
+        return await add_archive_timestamp(
+            self._references,
+            element,
+            self._digest,
+            engine=self._engine,
+            timestamps=self._timestamps,
+            clock=self._clock,
+        )
 
     async def _complete(self, signature: XadesSignature) -> None:
         """Put the validation data of signer and signature timestamps in the place of what there is."""
@@ -229,16 +237,6 @@ class _Extension:
         if data.certificates or data.ocsps or data.crls:
             add_timestamp_validation_data(unsigned_properties(signature.element), container, data)
             self._references.document.changed()
-
-
-def _restore(element: etree._Element, before: list[etree._Element]) -> None:
-    properties = unsigned_properties(element)
-    properties[:] = before
-    if not before:
-        unsigned = properties.getparent()
-        unsigned.remove(properties)
-        if not len(unsigned):
-            unsigned.getparent().remove(unsigned)
 
 
 def _reason(report: SignatureReport) -> str:

@@ -114,9 +114,10 @@ def extended(
     *,
     counted: Counted | None = None,
     timestamps: TimestampSource | None = None,
+    output: io.BytesIO | None = None,
 ) -> tuple[bytes, Extended]:
     """A document with validation data for all of its signatures and an archive timestamp, and what was said of it."""
-    output = io.BytesIO()
+    output = io.BytesIO() if output is None else output
 
     async def work(client: httpx.AsyncClient) -> Extended:
         source: TimestampSource = timestamps or line.timestamps(client)

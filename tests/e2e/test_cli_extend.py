@@ -141,7 +141,7 @@ def test_what_cannot_be_extended_is_refused(
 @pytest.mark.parametrize("kind", ["pdf", "xml"])
 @pytest.mark.parametrize(
     ("paths", "code"),
-    [([TSA_PATH], "TIMESTAMP_UNAVAILABLE"), ([OCSP_PATH, crl_path("citizen")], "NOT_EXTENDED")],
+    [([TSA_PATH], "TIMESTAMP_UNAVAILABLE"), ([OCSP_PATH, crl_path("citizen")], "REVOCATION_UNAVAILABLE")],
     ids=["authority", "revocation"],
 )
 def test_without_a_service_nothing_is_written(
