@@ -37,7 +37,7 @@ class DocumentKey:
     """
 
     def __init__(self, octets: bytes, is_kept: Callable[[], bool] = lambda: True) -> None:
-        self._is_kept = is_kept
+        self.is_kept = is_kept
         if len(octets) != _KEY_BYTES:
             raise EnvelopeError("a document's key has 32 octets")
         self._cipher = AESGCM(octets)
@@ -94,7 +94,7 @@ class DocumentKey:
         handle = tink.proto_keyset_format.parse(data_key, secret_key_access.TOKEN)
         primitive = handle.primitive(streaming_aead.StreamingAead)
         plaintext = primitive.new_decrypting_stream(file, name.encode())
-        return cast(BinaryIO, io.BufferedReader(_Checked(plaintext, name, self._is_kept)))
+        return cast(BinaryIO, io.BufferedReader(_Checked(plaintext, name, self.is_kept)))
 
 
 class _Checked(io.RawIOBase):

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import BinaryIO, Final, Protocol
 
 from storage.envelope import DocumentKey
-from storage.keys import KeyStore
-from storage.ports import ObjectStore, StorageError
+from storage.keys import KeyMissingError, KeyStore
+from storage.ports import ObjectMissingError, ObjectStore, StorageError
 from storage.spooling import new_file
 
 _CHUNK: Final = 1 << 20
@@ -67,9 +67,15 @@ class Vault:
         Raises:
             ObjectMissingError: there is none.
             EnvelopeError: it was changed; reading may raise it later, too.
-            KeyMissingError: on reading, the document was destroyed in the meantime.
+            KeyMissingError: the document was destroyed in the meantime; reading may raise it later, too.
         """
-        return await asyncio.to_thread(key.decrypting, await self.objects.open(name), name)
+        try:
+            stored = await self.objects.open(name)
+        except ObjectMissingError as error:
+            if not key.is_kept():
+                raise KeyMissingError(f"the object {name} was destroyed before it was read") from error
+            raise
+        return await asyncio.to_thread(key.decrypting, stored, name)
 
     async def fetch(self, key: DocumentKey, name: str, destination: Path) -> None:
         """Write an object's plaintext to the new file `destination`."""

@@ -161,7 +161,10 @@ def renew_command(
 
 
 async def _verified(services: "Services", trust: list[Path] | None, kept: Path | None) -> "Verdict":
+    from sqlalchemy import select
+
     from fts.audit.checkpoints import Checkpoint
+    from fts.audit.models import event
     from fts.audit.service import record
     from fts.audit.walk import verify
     from fts.errors import RefusalError
@@ -179,8 +182,10 @@ async def _verified(services: "Services", trust: list[Path] | None, kept: Path |
     async with services.database.write() as work:
         await record(work, "trail.verified", operator(), events=verdict.events, ok=verdict.ok)
         if verdict.first_bad is not None:
-            what = f"link {verdict.first_bad.seq}, event {verdict.first_bad.event_id}"
-            await note(work, Finding("trail_tampered", None, operator(), what))
+            bad = verdict.first_bad
+            what = f"link {bad.seq}, event {bad.event_id}"
+            whose = await work.connection.scalar(select(event.c.client_id).where(event.c.id == bad.event_id))
+            await note(work, Finding("trail_tampered", whose, operator(), what))
     return verdict
 
 

@@ -132,15 +132,15 @@ async def give_up_preview(worker: Worker, job: Job, refusal: RefusalError) -> No
         await _keep_preview(work, document, job.payload["page"], problem=problem_json(refusal)["code"])
 
 
-async def fetch_pinned(worker: Worker, document: Document, name: str, sha256: bytes, destination: Path) -> None:
-    """Bring an object to a file and check that it is the one that was pinned.
+async def fetch_pinned(worker: Worker, document: Document, name: str, sha256: bytes | None, destination: Path) -> None:
+    """Bring an object to a file and check that it is the one that was pinned; without a digest, that it was kept so.
 
     Raises:
         RefusalError: DOCUMENT_CHANGED.
     """
     try:
         await worker.services.vault.fetch(document.key, name, destination)
-        same = secrets.compare_digest(await worker.in_thread(file_sha256, destination), sha256)
+        same = sha256 is None or secrets.compare_digest(await worker.in_thread(file_sha256, destination), sha256)
     except (EnvelopeError, ObjectMissingError):
         same = False
     if not same:

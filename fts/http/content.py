@@ -11,6 +11,7 @@ from starlette.background import BackgroundTask
 from starlette.responses import Response, StreamingResponse
 
 from fts.problems import ProblemError
+from storage.envelope import EnvelopeError
 
 _RANGE: Final = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 _CHUNK: Final = 1 << 18
@@ -64,7 +65,7 @@ async def _pieces(file: BinaryIO, start: int, end: int) -> AsyncIterator[bytes]:
         while position < end:
             piece = await asyncio.to_thread(file.read, min(_CHUNK, end - position))
             if not piece:
-                raise EOFError("the stored object is shorter than it was")
+                raise EnvelopeError("the stored object is shorter than it was")
             if position + len(piece) > start:
                 yield piece[max(0, start - position) :]
             position += len(piece)

@@ -5,7 +5,10 @@ import secrets
 from collections.abc import Callable
 from typing import Any, Final
 
+from starlette.requests import Request
+
 from fts.http.admission import Admission
+from fts.http.noticing import notice_damage
 from fts.http.problem_response import UNAVAILABLE, problem_headers, problem_json_bytes, problem_of_failure
 from fts.problems import ProblemError
 
@@ -64,8 +67,9 @@ class Outermost:
             _LOG.error("request %s: %s", reference, type(error).__name__, exc_info=error)
             if not answer.started:
                 await _refuse(answer, problem_of_failure(error), reference)
-        except Exception:  # noqa: BLE001 - logged, and answered without a word about it
+        except Exception as error:  # noqa: BLE001 - logged, and answered without a word about it
             _LOG.exception("request %s: %s failed", reference, scope["method"])
+            await notice_damage(Request(scope), error)
             if not answer.started:
                 await _refuse(answer, ProblemError("INTERNAL_ERROR", "an error that nobody planned for"), reference)
         finally:

@@ -11,9 +11,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from fts.audit.service import Actor
-from fts.clients.service import Authenticated
-from fts.incidents.service import Finding, Kind
+from fts.http.noticing import notice_damage, notice_refusal
+from fts.incidents.service import Kind
 from fts.problems import CATALOGUE, ProblemError
 from storage.envelope import EnvelopeError
 from storage.ports import ObjectMissingError, StorageError
@@ -54,27 +53,25 @@ def install(app: FastAPI) -> None:
 
     async def coded(request: Request, error: Exception) -> Response:
         assert isinstance(error, ProblemError)  # noqa: S101 - registered for it
-        return respond(request, error)
+        return await respond(request, error)
 
     async def malformed(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for it
         faults = "; ".join(_fault(fault) for fault in error.errors()[:_MOST_FAULTS])
-        return respond(request, ProblemError("REQUEST_INVALID", faults))
+        return await respond(request, ProblemError("REQUEST_INVALID", faults))
 
     async def refused(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 - registered for it
         code = _BY_STATUS.get(error.status_code, "REQUEST_INVALID" if error.status_code < 500 else "INTERNAL_ERROR")
-        return respond(request, ProblemError(code, str(error.detail)), dict(error.headers or {}))
+        return await respond(request, ProblemError(code, str(error.detail)), dict(error.headers or {}))
 
     async def unforeseen(request: Request, _error: Exception) -> Response:
-        return respond(request, ProblemError("INTERNAL_ERROR", "an error that nobody planned for"))
+        return await respond(request, ProblemError("INTERNAL_ERROR", "an error that nobody planned for"))
 
     async def unavailable(request: Request, error: Exception) -> Response:
         _LOG.error("request %s: %s", request.state.reference, type(error).__name__, exc_info=error)
-        if isinstance(error, EnvelopeError | ObjectMissingError):
-            actor = Actor("system", reference=request.state.reference)
-            request.app.state.services.desk.notice(Finding("document_changed", None, actor, request.url.path))
-        return respond(request, problem_of_failure(error))
+        await notice_damage(request, error)
+        return await respond(request, problem_of_failure(error))
 
     app.add_exception_handler(ProblemError, coded)
     for kind in UNAVAILABLE:
@@ -104,26 +101,14 @@ def problem_of_failure(error: Exception) -> ProblemError:
     return ProblemError("RECORD_UNAVAILABLE", "the database does not take records")
 
 
-def respond(request: Request, error: ProblemError, headers: dict[str, str] | None = None) -> Response:
+async def respond(request: Request, error: ProblemError, headers: dict[str, str] | None = None) -> Response:
     """Return the answer for a problem."""
     headers = {**problem_headers(error), **(headers or {})}
     kind = error.security or _SECURITY_EVENTS.get(error.problem.code)
     if kind is not None:
-        _notice(request, kind)
+        await notice_refusal(request, kind)
     body = problem_json_bytes(error, request.state.reference)
     return Response(body, error.problem.status, headers, media_type="application/problem+json")
-
-
-def _notice(request: Request, kind: Kind) -> None:
-    state, route = request.state, getattr(request.scope.get("route"), "path", "the page")
-    address = None if state.address is None else str(state.address)
-    found: Authenticated | None = getattr(state, "authenticated", None)
-    if found is None:
-        finding = Finding(kind, None, Actor("signer", address, state.reference), route)
-    else:
-        actor = Actor("client", address, state.reference, found.credential_id)
-        finding = Finding(kind, found.client.id, actor, route)
-    request.app.state.services.desk.notice(finding)
 
 
 def responses(*codes: str) -> dict[int | str, dict[str, Any]]:

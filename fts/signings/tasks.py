@@ -125,7 +125,7 @@ async def finish(worker: Worker, job: Job) -> None:
     with services.spool("job") as directory:
         source, kept, signed = directory / "document", directory / "prepared", directory / "signed"
         await fetch_pinned(worker, document, _effective(document), signing.document_sha256, source)
-        await services.vault.fetch(document.key, signing.prepared_object, kept)
+        await fetch_pinned(worker, document, signing.prepared_object, None, kept)
         request = {
             "task": "finish_from",
             "document": str(source),
