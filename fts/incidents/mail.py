@@ -118,18 +118,18 @@ def report_of(configuration: Configuration, incident: Incident, phase: Phase, re
     return message
 
 
-def send(mail: Mail, message: EmailMessage) -> None:
-    """Hand a mail to the server.
+def send(mail: Mail, message: EmailMessage) -> int:
+    """Hand a mail to the server; return how many of its recipients the server refused.
 
     Raises:
-        OSError: it was not taken (smtplib's errors are among them).
+        OSError: it was not taken, or for no recipient (smtplib's errors are among them).
     """
     with smtplib.SMTP(mail.host, mail.port, timeout=_SECONDS) as server:
         if mail.starttls:
             server.starttls(context=ssl.create_default_context(cafile=mail.ca_file))
         if mail.user is not None and mail.password_file is not None:
             server.login(mail.user, mail.password_file.read_text(encoding="utf-8").strip())
-        server.send_message(message)
+        return len(server.send_message(message))
 
 
 def _utc(moment: datetime) -> str:

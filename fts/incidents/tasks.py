@@ -42,11 +42,11 @@ async def report(worker: Worker, job: Job) -> None:
         _LOG.warning("no mail server is configured: incident %s (%s) is not mailed", incident.id, incident.kind)
         await _unreported(worker, job, incident.client_id, "no mail server")
         return
-    groups = [list(mail.operators), *([clients] if clients else [])]
+    groups, refused = [list(mail.operators), *([clients] if clients else [])], 0
     try:
         for recipients in groups:
             message = report_of(services.configuration, incident, job.payload["phase"], recipients)
-            await asyncio.to_thread(send, mail, message)
+            refused += await asyncio.to_thread(send, mail, message)
     except OSError as error:
         pause = _PAUSES[min(job.attempts, len(_PAUSES)) - 1]
         if services.clock() + pause - job.created_at > _WITHIN:
@@ -57,6 +57,8 @@ async def report(worker: Worker, job: Job) -> None:
         async with services.database.write() as work:
             await postpone(work, job, pause)
         return
+    if refused:
+        _LOG.error("incident %s: the mail server refused %d of its recipients", incident.id, refused)
     async with services.database.write() as work:
         await complete(work, job)
         unreported = (table.c.id == incident.id, table.c.reported_at.is_(None))
@@ -68,7 +70,8 @@ async def report(worker: Worker, job: Job) -> None:
             client_id=incident.client_id,
             incident=incident.id,
             phase=job.payload["phase"],
-            recipients=sum(map(len, groups)),
+            recipients=sum(map(len, groups)) - refused,
+            refused=refused,
         )
 
 

@@ -174,6 +174,33 @@ def test_a_client_learns_of_its_own_only(tmp_path: Path) -> None:
     assert len(inbox.mails) == 5
 
 
+def test_a_recipient_that_the_server_refuses_is_not_counted_as_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Choosy(Inbox):
+        async def handle_RCPT(  # noqa: N802 - the library's name
+            self, server: Any, session: Any, envelope: Any, address: str, options: list[str]
+        ) -> str:
+            if address == "left@town.example":
+                return "550 5.1.1 no such user"
+            envelope.rcpt_tos.append(address)
+            return "250 OK"
+
+    async def case(gateway: Embedded, _clock: HandClock) -> None:
+        people = [("Duty officer", "security@town.example"), ("Somebody who left", "left@town.example")]
+        contacts = [{"name": name, "mail": mail, "role": "security"} for name, mail in people]
+        await gateway.register("town", contacts=contacts)
+        await noted(gateway, finding())
+        assert await deliver(gateway.services) == 1
+        async with gateway.services.database.read() as connection:
+            told = select(event.c.data).where(event.c.kind == "incident.reported")
+            [data] = (await connection.execute(told)).scalars()
+        assert (data["recipients"], data["refused"]) == (2, 1)
+        assert "refused 1 of its recipients" in caplog.text
+
+    run(tmp_path, case, Choosy())
+
+
 def test_a_mail_server_that_refuses_is_tried_again(tmp_path: Path) -> None:
     inbox = Inbox(refusals=3)
 
