@@ -189,7 +189,7 @@ class S3Store:
     def _probe(self, bucket: str) -> list[Finding]:
         own = self._credentials(bucket)
         others = {each: self._credentials(each) for each in [*(self._known() if self._known else ()), CHECK_BUCKET]}
-        other = next(((name, found) for name, found in others.items() if found != own), None)
+        other = next(((self._s3_bucket(name), found) for name, found in others.items() if found != own), None)
         with failures(f"the bucket {bucket} cannot be probed"):
             if not self._client(bucket).bucket_exists(bucket_name=self._s3_bucket(bucket)):
                 self._make(bucket)

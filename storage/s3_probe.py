@@ -4,12 +4,13 @@ import base64
 import hashlib
 import io
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, Final
 
 from minio import Minio
+from minio.commonconfig import CopySource
 from minio.error import S3Error
 from urllib3 import BaseHTTPResponse
 
@@ -66,8 +67,34 @@ class Probe:
         yield self._all_refused("a wrong secret is refused", "the wrong secret", wrong)
         if self._other is not None:
             name, credentials = self._other
+            client = self._as(credentials)
             what = f"the credential of {name}"
-            yield self._all_refused("the credential of another bucket is refused", what, self._as(credentials))
+            yield self._all_refused("the credential of another bucket is refused", what, client)
+            if client.bucket_exists(bucket_name=name):
+                yield self._no_copy(name, client)
+
+    def _no_copy(self, elsewhere: str, client: Minio) -> Finding:
+        """Try what reads with one bucket's right and writes with another's, and to add to an upload under way."""
+        source = CopySource(bucket_name=self._bucket, object_name=self._key)
+        upload_id = self._client._create_multipart_upload(self._bucket, self._key, {})
+        attempts: dict[str, Callable[[], object]] = {
+            "copying": lambda: client.copy_object(bucket_name=elsewhere, object_name=self._key, source=source),
+            "adding a part": lambda: client._upload_part(
+                bucket_name=self._bucket,
+                object_name=self._key,
+                data=b"x",
+                headers={},
+                upload_id=upload_id,
+                part_number=1,
+            ),
+        }
+        try:
+            return _judged(
+                "nothing is copied out of the bucket or added to an upload", f"the credential of {elsewhere}", attempts
+            )
+        finally:
+            self._client._abort_multipart_upload(self._bucket, self._key, upload_id)
+            client.remove_object(bucket_name=elsewhere, object_name=self._key)
 
     def _all_refused(self, what: str, who: str, client: Minio) -> Finding:
         attempts: dict[str, Callable[[], object]] = {
@@ -76,9 +103,10 @@ class Probe:
             "writing": lambda: self._put(client),
             "deleting": lambda: client.remove_object(bucket_name=self._bucket, object_name=self._key),
         }
-        answers = {attempt: _refusal(call) for attempt, call in attempts.items()}
-        detail = ", ".join(f"{attempt} {answer or 'was possible'}" for attempt, answer in answers.items())
-        return Finding(what, all(answers.values()), f"with {who}: {detail}")
+        finding = _judged(what, who, attempts)
+        if not finding.holds:  # what is tried next needs the object
+            self._put(self._client)
+        return finding
 
     def _damage(self) -> Finding:
         url = self._client.get_presigned_url("PUT", self._bucket, self._key, expires=timedelta(minutes=5))
@@ -132,6 +160,12 @@ class Probe:
 
     def _listed(self) -> list[Any]:
         return list(self._client.list_objects(bucket_name=self._bucket, prefix=self._key, include_version=True))
+
+
+def _judged(what: str, who: str, attempts: Mapping[str, Callable[[], object]]) -> Finding:
+    answers = {attempt: _refusal(call) for attempt, call in attempts.items()}
+    detail = ", ".join(f"{attempt} {answer or 'was possible'}" for attempt, answer in answers.items())
+    return Finding(what, all(answers.values()), f"with {who}: {detail}")
 
 
 def _is_refusal(status: int) -> bool:

@@ -17,6 +17,7 @@ import pytest
 from minio import Minio
 from minio.commonconfig import ENABLED, CopySource
 from minio.datatypes import PostPolicy
+from minio.deleteobjects import DeleteObject
 from minio.error import S3Error
 from minio.versioningconfig import SUSPENDED, VersioningConfig
 from urllib3 import HTTPResponse, PoolManager
@@ -267,9 +268,28 @@ def attempts(client: Minio, bucket: str, key: str, upload_id: str) -> dict[str, 
         "part": lambda: client._upload_part(
             bucket_name=bucket, object_name="half", data=b"x", headers={}, upload_id=upload_id, part_number=1
         ),
+        "begin": lambda: client._create_multipart_upload(bucket, "new", {}),
+        "parts": lambda: client._list_parts(bucket, "half", upload_id),
+        "finish": lambda: client._complete_multipart_upload(bucket, "half", upload_id, []),
+        "abort": lambda: client._abort_multipart_upload(bucket, "half", upload_id),
         "uploads": lambda: client._list_multipart_uploads(bucket),
+        "versions": lambda: list(client.list_objects(bucket_name=bucket, include_version=True)),
+        "delete many": lambda: _deleted(client, bucket, key),
+        "tags": lambda: client.get_object_tags(bucket_name=bucket, object_name=key),
+        "policy": lambda: client.get_bucket_policy(bucket_name=bucket),
+        "other policy": lambda: client.set_bucket_policy(bucket_name=bucket, policy='{"Version": "2012-10-17"}'),
+        "keep versions": lambda: client.set_bucket_versioning(
+            bucket_name=bucket, config=VersioningConfig(status=ENABLED)
+        ),
         "remove": lambda: client.remove_bucket(bucket_name=bucket),
     }
+
+
+def _deleted(client: Minio, bucket: str, key: str) -> None:
+    """Delete by the operation for many objects, which answers 200 and says for each what came of it."""
+    [error] = client.remove_objects(bucket_name=bucket, delete_object_list=[DeleteObject(key)])
+    status = 403 if error.code == "AccessDenied" else 200
+    raise S3Error(HTTPResponse(status=status), error.code, error.message, "", "", "")
 
 
 def test_one_clients_credential_opens_no_other_bucket(server: Seaweed) -> None:
@@ -277,8 +297,18 @@ def test_one_clients_credential_opens_no_other_bucket(server: Seaweed) -> None:
     admin = client_of(server)
     admin.put_object(bucket_name=OTHER, object_name="secret", data=io.BytesIO(b"secret"), length=6)
     upload_id = admin._create_multipart_upload(OTHER, "half", {})
+    client = client_of(server, server.buckets[TOWN])
+    mine = client._create_multipart_upload(TOWN, "mine", {})
+    copied = {"x-amz-copy-source": f"/{OTHER}/secret"}
     try:
-        client = client_of(server, server.buckets[TOWN])
+        with pytest.raises(S3Error) as refused:
+            client._upload_part_copy(TOWN, "mine", mine, 1, copied)
+        assert refused.value.response.status == 403, "a part that is copied from another bucket"
+        with pytest.raises(S3Error) as refused:
+            client._upload_part(
+                bucket_name=TOWN, object_name="half", data=b"x", headers={}, upload_id=upload_id, part_number=1
+            )
+        assert refused.value.response.status == 404, "another's upload under the own bucket's name"
         for what, attempt in attempts(client, OTHER, "secret", upload_id).items():
             with pytest.raises(S3Error) as refused:
                 attempt()
@@ -287,8 +317,28 @@ def test_one_clients_credential_opens_no_other_bucket(server: Seaweed) -> None:
         assert answer.read() == b"secret"
         answer.release_conn()
     finally:
+        client._abort_multipart_upload(TOWN, "mine", mine)
         admin._abort_multipart_upload(OTHER, "half", upload_id)
         admin.remove_object(bucket_name=OTHER, object_name="secret")
+
+
+def test_a_credential_that_opens_other_buckets_is_found(server: Seaweed) -> None:
+    """Case S-1: where the server does not keep clients apart, the probe says by what, and leaves nothing behind."""
+    found = {}
+    for who in ("own", "any"):
+        other = server.buckets[OTHER] if who == "own" else server.admin
+        credentials = {TOWN: server.buckets[TOWN], OTHER: other, CHECK_BUCKET: other}
+        store = S3Store(server.endpoint, credentials.__getitem__, "", lambda: [TOWN, OTHER])
+        found[who] = {one.property: one for one in asyncio.run(store.probe(TOWN))}
+    apart = ("the credential of another bucket is refused", "nothing is copied out of the bucket or added to an upload")
+    for each in apart:
+        assert found["own"][each].holds, found["own"][each]
+        assert not found["any"][each].holds
+        assert found["any"][each].detail.count("was possible") == (4 if each == apart[0] else 2)
+    admin = client_of(server)
+    for bucket in (TOWN, OTHER):
+        assert list(admin.list_objects(bucket_name=bucket, recursive=True)) == []
+        assert admin._list_multipart_uploads(bucket).uploads == []
 
 
 def test_one_clients_credential_signs_no_url_or_form_for_another_bucket(server: Seaweed) -> None:
