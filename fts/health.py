@@ -23,12 +23,14 @@ async def live() -> dict[str, str]:
 
 @router.get("/ready", responses=responses("NOT_READY"))
 async def ready(request: Request, services: ServicesDep) -> dict[str, str]:
-    """Answer that database and object store can be used, and that the gateway's own authority may issue tokens."""
+    """Answer that records are taken, the object store works and the gateway's own authority may issue tokens."""
     try:
         async with services.database.read() as connection:
             await connection.execute(text("SELECT version_num FROM alembic_version"))
     except Exception as error:
         raise ProblemError("NOT_READY", f"the database does not answer ({type(error).__name__})") from error
+    if (since := services.desk.unwritten_since) is not None:
+        raise ProblemError("NOT_READY", f"the database takes no records since {since.isoformat(timespec='seconds')}")
     behind = await lag(services.database, services.clock())
     if behind > timedelta(seconds=services.limits.trail_lag_seconds):
         raise ProblemError("NOT_READY", f"the trail's sequencer is {behind.total_seconds():.0f} s behind")

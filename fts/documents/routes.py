@@ -15,7 +15,7 @@ from pydantic import StringConstraints, TypeAdapter
 from fts.clients.service import Client
 from fts.destruction import delete_document
 from fts.documents import service
-from fts.documents.schemas import DocumentView, Printable
+from fts.documents.schemas import DOCUMENT_ID, DocumentView, Printable
 from fts.http.content import content_response
 from fts.http.dependencies import ClientActor, ClientDep, ServicesDep
 from fts.http.problem_response import responses
@@ -28,7 +28,7 @@ router = APIRouter(prefix="/v1/documents", tags=["documents"], route_class=Stric
 
 DocumentId = Annotated[
     str,
-    Path(pattern=r"^[A-Za-z0-9._-]{1,64}$", description="chosen by the client", examples=["contract-2026-17"]),
+    Path(pattern=DOCUMENT_ID, description="chosen by the client", examples=["contract-2026-17"]),
 ]
 _DIGEST: Final = re.compile(r"sha-256=:([A-Za-z0-9+/]{43}=):")
 _BINARY: Final = {"schema": {"type": "string", "format": "binary"}}

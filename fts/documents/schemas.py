@@ -1,7 +1,7 @@
 """Documents on the wire."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer
 
@@ -24,6 +24,10 @@ def _printable(text: str) -> str:
 
 Printable = Annotated[str, AfterValidator(_printable)]
 """Text without control characters."""
+
+
+DOCUMENT_ID: Final = r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$"
+"""What a client may call a document: no dot begins it, so that as the name of a folder it leads nowhere."""
 
 
 class ProblemView(BaseModel):

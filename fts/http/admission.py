@@ -17,7 +17,7 @@ from fts.audit.service import Actor
 from fts.clients.capacity import Admissions
 from fts.clients.definition import Operation, Scope
 from fts.clients.service import Authenticated, Client, Refused, authenticate
-from fts.incidents.service import Finding
+from fts.incidents.service import Desk, Finding
 from fts.problems import ProblemError
 from fts.services import Services
 
@@ -90,6 +90,11 @@ class Admission:
         self._under_way: Counter[str] = Counter()
         authority = configuration.timestamping
         self._open_door = authority is not None and authority.door.open and configuration.environment != "PROD"
+
+    @property
+    def desk(self) -> Desk:
+        """Where security events are taken in."""
+        return self._services.desk
 
     async def decide(self, scope: Any) -> str | None:
         """Let a request in, with `address` and, for clients, `authenticated` in its state; return whom to release.

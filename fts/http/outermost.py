@@ -49,8 +49,8 @@ class Outermost:
         answer = _Marked(send, reference, secure=self._secure)
         path = scope["path"]
         if not path.startswith("/health/"):
-            host = next((value for name, value in scope["headers"] if name == b"host"), b"").lower()
-            if host != self._host:
+            hosts = [value.lower() for name, value in scope["headers"] if name == b"host"]
+            if hosts != [self._host]:
                 await _refuse(answer, ProblemError("HOST_UNKNOWN", "the Host header names another host"), reference)
                 return
             if self._under_way >= self._most:
@@ -65,6 +65,7 @@ class Outermost:
             await _refuse(answer, error, reference)
         except UNAVAILABLE as error:
             _LOG.error("request %s: %s", reference, type(error).__name__, exc_info=error)
+            admission.desk.notice_failure(error)
             if not answer.started:
                 await _refuse(answer, problem_of_failure(error), reference)
         except Exception as error:  # noqa: BLE001 - logged, and answered without a word about it

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -21,8 +21,8 @@ _BY_STATUS: Final = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 415: "MEDIA_TY
 _MOST_FAULTS: Final = 10
 _LOG: Final = logging.getLogger("fts.http")
 
-UNAVAILABLE: Final = (OperationalError, InterfaceError, PoolTimeoutError, StorageError)
-"""Failures of database and stores."""
+UNAVAILABLE: Final = (OperationalError, InterfaceError, InternalError, PoolTimeoutError, StorageError)
+"""Failures of database and stores; a server that takes only reading transactions says InternalError."""
 
 _SECURITY_EVENTS: Final[dict[str, Kind]] = {"LINK_INVALID": "link_refused", "ORIGIN_REFUSED": "session_refused"}
 """Refusals of the signing page that are recorded (FTS-GDPR-6)."""
@@ -71,6 +71,7 @@ def install(app: FastAPI) -> None:
     async def unavailable(request: Request, error: Exception) -> Response:
         _LOG.error("request %s: %s", request.state.reference, type(error).__name__, exc_info=error)
         await notice_damage(request, error)
+        request.app.state.services.desk.notice_failure(error)
         return await respond(request, problem_of_failure(error))
 
     app.add_exception_handler(ProblemError, coded)

@@ -22,6 +22,7 @@ NATURE: Final[dict[Kind, str]] = {
     "link_refused": "Signing links were tried that are not valid.",
     "document_changed": "A stored document is not the one that was uploaded.",
     "trail_tampered": "A record of the audit trail is not as it was written.",
+    "trail_unavailable": "The audit trail took no records for a while.",
     "clock_jumped": "The clock of a machine jumped.",
 }
 """What happened, by kind."""
@@ -38,6 +39,7 @@ CONCERNED: Final[dict[Kind, str]] = {
     "link_refused": _AT_THE_DOOR,
     "document_changed": "The document named below; it was neither signed nor handed over.",
     "trail_tampered": "The record named below.",
+    "trail_unavailable": "None: what cannot be recorded is not done.",
     "clock_jumped": "None.",
 }
 """Which data, by kind."""
@@ -52,6 +54,7 @@ MEASURES: Final[dict[Kind, str]] = {
     "link_refused": "Every request was refused and recorded.",
     "document_changed": "The work on the document was ended and recorded.",
     "trail_tampered": "The operator compares the trail with its last checkpoint.",
+    "trail_unavailable": "Every request was refused; the process said that it is not ready.",
     "clock_jumped": "The process goes on by elapsed time and reports itself as not ready.",
 }
 """What was done, by kind."""
@@ -66,6 +69,7 @@ STRUCTURAL: Final[dict[Kind, str]] = {
     "link_refused": "None needed: links carry 256 bits. Send signers a new link where theirs is damaged.",
     "document_changed": "The operator examines the object store and its credentials.",
     "trail_tampered": "The operator examines who has access to the database.",
+    "trail_unavailable": "The operator examines the database and the space on its disk.",
     "clock_jumped": "The operator examines the time service of the machine.",
 }
 """What prevents it from now on, by kind."""

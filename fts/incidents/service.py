@@ -34,6 +34,7 @@ Kind = Literal[
     "link_refused",
     "document_changed",
     "trail_tampered",
+    "trail_unavailable",
     "clock_jumped",
 ]
 
@@ -196,6 +197,7 @@ class Desk:
         self._wake = asyncio.Event()
         self._writing = asyncio.Lock()
         self._flushing: asyncio.Task[None] | None = None
+        self._unwritten_since: datetime | None = None
 
     def notice(self, finding: Finding) -> None:
         """Take in a finding."""
@@ -203,6 +205,16 @@ class Desk:
         last = self._seen.get(key)
         if is_new and (last is None or self._clock() - last >= timedelta(seconds=_GATHER_SECONDS)):
             self._wake.set()
+
+    def notice_failure(self, error: Exception) -> None:
+        """Take in that something was refused because the database failed; other failures are none of the trail's."""
+        if isinstance(error, SQLAlchemyError):
+            self.notice(Finding("trail_unavailable", None, Actor.system(), type(error).__name__))
+
+    @property
+    def unwritten_since(self) -> datetime | None:
+        """When the database first refused what waits here; None where nothing waits that it refused."""
+        return self._unwritten_since
 
     def _take(self, finding: Finding) -> tuple[_Key, bool]:
         key: _Key = (finding.kind, finding.client_id, finding.actor.address)
@@ -242,8 +254,10 @@ class Desk:
                 _LOG.exception("%d security events cannot be written; they are tried again", len(some))
                 for _, finding in some:
                     self._take(finding)
+                self._unwritten_since = self._unwritten_since or self._clock()
                 return
             now = self._clock()
+            self._unwritten_since = None
             if len(self._seen) >= _MOST_KEYS:
                 self._seen.clear()
             self._seen.update(dict.fromkeys((key for key, _ in some), now))

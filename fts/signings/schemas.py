@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 
-from fts.documents.schemas import Printable, ProblemView, RepairView, Time
+from fts.documents.schemas import DOCUMENT_ID, Printable, ProblemView, RepairView, Time
 from fts.documents.service import Document
 from fts.profiles.registry import ProfileName
 from fts.services import Services
@@ -67,7 +67,7 @@ class SigningOrder(BaseModel):
         },
     )
 
-    document: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+    document: Annotated[str, StringConstraints(pattern=DOCUMENT_ID)]
     profile: ProfileName = Field("PADES_LTA", description="one of the agreed ones; it must accept the document's type")
     return_url: Annotated[str, StringConstraints(min_length=1, max_length=2000)] = Field(
         description="one of the registered return URLs, octet for octet"
