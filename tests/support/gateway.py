@@ -38,7 +38,7 @@ ENDED = ("completed", "declined", "cancelled", "failed", "expired")
 RETURN_URL = "http://127.0.0.1:1/return"
 PLENTY = {"per_minute": 1_000_000, "burst": 1_000_000, "per_day": 1_000_000}
 """Capacity that no test reaches by accident."""
-_READY_SECONDS = 30.0
+_READY_SECONDS = 60.0
 _END_SECONDS = 60.0
 
 
@@ -256,10 +256,14 @@ class Gateway:
         self.write()
         self.command("migrate")
         self.migrated()
-        with ThreadPoolExecutor() as pool:
-            for started in [pool.submit(process.start) for process in (self.web, self.worker, self.sequencer)]:
-                started.result()
-        self.account = self.register("town")
+        try:
+            with ThreadPoolExecutor() as pool:
+                for started in [pool.submit(process.start) for process in (self.web, self.worker, self.sequencer)]:
+                    started.result()
+            self.account = self.register("town")
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
         return self
 
     def __exit__(
