@@ -6,6 +6,7 @@ left unread. The purpose timeStamping is demanded of the unit alone, never of th
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from functools import lru_cache
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -27,7 +28,8 @@ _READ_CRITICAL = frozenset(
         x509.InhibitAnyPolicy.oid,
     }
 )
-_UNREADABLE = (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, x509.InvalidVersion)
+UNREADABLE = (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, x509.InvalidVersion)
+"""What `cryptography` raises for certificates, CRLs and extensions that it cannot read."""
 
 Path = tuple[x509.Certificate, ...]
 """The unit's certificate first, the anchor last."""
@@ -79,7 +81,7 @@ class _Search:
         for candidate in dict.fromkeys((*anchors, *pool)):
             try:
                 self._issuers.setdefault(candidate.subject.public_bytes(), []).append(candidate)
-            except _UNREADABLE:
+            except UNREADABLE:
                 continue
 
     def paths(self, path: Path) -> Iterator[Path]:
@@ -93,16 +95,26 @@ class _Search:
             if issuer in path or self._left <= 0:
                 continue
             self._left -= 1
-            if _may_issue(issuer, below=len(path) - 1) and _is_issued_by(last, issuer):
+            if _may_issue(issuer, below=len(path) - 1) and is_issued_by(last, issuer):
                 yield from self.paths((*path, issuer))
 
 
-def _is_issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+@lru_cache(maxsize=1024)
+def is_issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    """Tell whether the issuer's name and key fit, and no critical extension of the certificate is left unread."""
     try:
         certificate.verify_directly_issued_by(issuer)
         return not any(each.critical and each.oid not in _READ_CRITICAL for each in certificate.extensions)
-    except (*_UNREADABLE, TypeError, InvalidSignature, UnsupportedAlgorithm):
+    except (*UNREADABLE, TypeError, InvalidSignature, UnsupportedAlgorithm):
         return False
+
+
+def key_usage(certificate: x509.Certificate) -> x509.KeyUsage | None:
+    """Return the key usage extension, or None where there is none."""
+    try:
+        return certificate.extensions.get_extension_for_class(x509.KeyUsage).value
+    except x509.ExtensionNotFound:
+        return None
 
 
 def _may_issue(issuer: x509.Certificate, *, below: int) -> bool:
@@ -113,5 +125,5 @@ def _may_issue(issuer: x509.Certificate, *, below: int) -> bool:
         return issuer.extensions.get_extension_for_class(x509.KeyUsage).value.key_cert_sign
     except x509.ExtensionNotFound as error:
         return error.oid == x509.KeyUsage.oid
-    except _UNREADABLE:
+    except UNREADABLE:
         return False

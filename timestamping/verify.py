@@ -3,8 +3,8 @@
 report = verify(reply, clock=utc_now, digests={DigestAlgorithm.SHA256: digest}, request=request, anchors=roots)
 report.valid, [(finding.code, finding.severity, finding.clause, finding.message) for finding in report.findings]
 
-Nothing is fetched, so revocation is not judged, and the report says so. The path is judged at genTime: what expired
-since proves as before.
+Nothing is fetched. Revocation is judged by what the token carries and the caller gives; where that does not suffice,
+the report says so. The path is judged at genTime: what expired since proves as before.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -24,6 +24,8 @@ from timestamping.clock import Clock
 from timestamping.findings import Code, Finding, Severity
 from timestamping.path import NoPathError, Path, PathNotValidError, find_path
 from timestamping.request import TimestampRequest
+from timestamping.revocation_values import RevocationValues, embedded_certificates, embedded_values
+from timestamping.standing import Standing, Status, overall, standings
 from timestamping.token import read_reply, reason
 
 T = TypeVar("T")
@@ -56,6 +58,13 @@ class Report:
     """The certificate that the signer is named by."""
     path: Path = ()
     """From the unit's certificate to an anchor; empty where there is none."""
+    standings: tuple[Standing, ...] = ()
+    """What is known about the revocation of each certificate of the path but the anchor."""
+
+    @property
+    def revocation(self) -> Status:
+        """Whether a certificate behind the timestamp was revoked, as far as is known."""
+        return overall(self.standings) if self.path else Status.UNKNOWN
 
     @property
     def valid(self) -> bool:
@@ -81,6 +90,7 @@ def verify(
     request: TimestampRequest | None = None,
     anchors: Iterable[x509.Certificate] = (),
     untrusted: Iterable[x509.Certificate] = (),
+    revocation: RevocationValues | None = None,
 ) -> Report:
     """Verify a TimeStampResp or a bare token (RFC 3161, clause 2.4.2).
 
@@ -91,11 +101,14 @@ def verify(
         request: the query that it is said to answer, with which nonce, policy, imprint and certificates are compared.
         anchors: who is trusted; without any, the timestamp is not valid.
         untrusted: certificates that may be missing in the token, the unit's own included.
+        revocation: CRLs and OCSP responses beside those in the token. Where they are given, if only an empty set, the
+            timestamp is valid only if all together show that no certificate of its path was revoked; where not, what
+            the token carries is judged, and that it does not suffice is a note.
 
     Returns:
         The report. Nothing is raised for the data's sake.
     """
-    work = _Verification(Report(clock()), tuple(anchors), tuple(untrusted), request, digests)
+    work = _Verification(Report(clock()), tuple(anchors), tuple(untrusted), request, digests, revocation)
     work.run(data)
     return work.report
 
@@ -108,8 +121,10 @@ class _Verification:
         untrusted: tuple[x509.Certificate, ...],
         request: TimestampRequest | None,
         digests: Mapping[DigestAlgorithm, bytes] | None,
+        revocation: RevocationValues | None,
     ) -> None:
         self.report = report
+        self._revocation = revocation
         self._anchors = anchors
         self._untrusted = untrusted
         self._request = request
@@ -132,7 +147,9 @@ class _Verification:
         signed = self._signed(token, outer)
         if signed is not None:
             self._judge_wrapper(data, outer, signed)
-            self._judge_signer(signed, info)
+            moment = self._judge_signer(signed, info)
+            if moment is not None:
+                self._judge_revocation(embedded_values(outer, signed.signer), moment)
 
     def _token(self, data: bytes) -> bytes | None:
         """Return the token in a reply, or the token itself."""
@@ -205,12 +222,13 @@ class _Verification:
         self._attempt(Code.CMS_VERSION, version)
         self._attempt(Code.WRAPPER_NOT_DER, is_der)
 
-    def _judge_signer(self, signed: cms.SignedData, info: tsp.TSTInfo | None) -> None:
+    def _judge_signer(self, signed: cms.SignedData, info: tsp.TSTInfo | None) -> datetime | None:
+        """Judge the unit and its path; return the moment for which that was done, None where it could not be."""
         for code, signer_check in checks.SIGNER_CHECKS:
             self._attempt(code, partial(signer_check, signed))
         certificate = self._unit(signed)
         if certificate is None:
-            return
+            return None
         self.report.unit = certificate
         self._attempt(Code.SIGNATURE_VALUE, lambda: cms.check_attributes_signature(signed.signer, certificate))
         self._attempt(Code.ESS_ISSUER_SERIAL, lambda: norms.check_issuer_serial(signed.signer, certificate))
@@ -223,7 +241,8 @@ class _Verification:
         if moment is not None:
             self._attempt(Code.UNIT_NOT_VALID, lambda: checks.unit_validity(certificate, moment))
             self._attempt(Code.UNIT_KEY_PERIOD, lambda: norms.check_key_period(certificate, moment))
-            self._judge_path(certificate, signed.certificates, moment)
+            self._judge_path(certificate, (*signed.certificates, *embedded_certificates(signed.signer)), moment)
+        return moment
 
     def _unit(self, signed: cms.SignedData) -> x509.Certificate | None:
         """Return the certificate of the signer, and judge which certificates came and whether ESS names it."""
@@ -248,7 +267,6 @@ class _Verification:
     def _judge_path(
         self, certificate: x509.Certificate, embedded: tuple[x509.Certificate, ...], moment: datetime
     ) -> None:
-        self._add(Code.REVOCATION_NOT_CHECKED, "whether a certificate was revoked is not judged here")
         if not self._anchors:
             self._add(Code.NO_ANCHOR, "no trust anchor is given, so nobody vouches for the authority")
             return
@@ -261,6 +279,23 @@ class _Verification:
         else:
             if unrelated := len(set(embedded) - set(self.report.path)):
                 self._add(Code.CERTIFICATES_UNRELATED, f"{unrelated} certificates in the token belong to no path")
+
+    def _judge_revocation(self, embedded: RevocationValues, moment: datetime) -> None:
+        report, given = self.report, self._revocation or RevocationValues()
+        report.standings = standings(report.path, given.with_(embedded), moment, report.verified_at, CLOCK_SKEW)
+        for each in report.standings:
+            if each.status is Status.REVOKED:
+                self._add(Code.CERTIFICATE_REVOKED, each.message)
+            elif each.revoked_later:
+                self._add(Code.CERTIFICATE_REVOKED_LATER, each.message)
+            elif each.is_older:
+                self._add(Code.REVOCATION_OLDER, f"{each.message}, before the timestamp, which was current then")
+        if report.revocation is not Status.UNKNOWN:
+            return
+        unknown = [each.message for each in report.standings if each.status is Status.UNKNOWN]
+        message = "; ".join(unknown) or "without a path, whether a certificate was revoked cannot be judged"
+        is_asked = self._revocation is not None
+        self._add(Code.REVOCATION_UNKNOWN if is_asked else Code.REVOCATION_NOT_CHECKED, message)
 
     def _judge_info(self, info: tsp.TSTInfo) -> None:
         for code, check in (*checks.INFO_CHECKS, *norms.INFO_CHECKS):

@@ -7,7 +7,7 @@ from cryptography import x509
 
 from signing.limits import LIMITS
 from signing.trust.path import Path, TrustAnchors
-from signing.trust.revocation import Evidence, EvidenceError, from_crl, from_ocsp, needs_no_revocation
+from timestamping.revocation import Evidence, EvidenceError, from_crl, from_ocsp, needs_no_revocation
 
 
 class OfflineError(ValueError):

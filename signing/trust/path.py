@@ -10,24 +10,9 @@ from datetime import datetime
 from functools import lru_cache
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
 from signing.limits import LIMITS
-
-_KNOWN_CRITICAL = {
-    x509.BasicConstraints.oid,
-    x509.KeyUsage.oid,
-    x509.ExtendedKeyUsage.oid,
-    x509.CertificatePolicies.oid,
-    x509.SubjectAlternativeName.oid,
-    x509.CRLDistributionPoints.oid,
-    x509.PolicyConstraints.oid,
-    x509.InhibitAnyPolicy.oid,
-}
-
-
-UNREADABLE = (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
-"""What `cryptography` raises for extensions that it cannot read."""
+from timestamping.path import UNREADABLE, is_issued_by, key_usage
 
 
 class PathError(ValueError):
@@ -122,16 +107,6 @@ def _subject(certificate: x509.Certificate) -> bytes | None:
 
 
 @lru_cache(maxsize=1024)
-def is_issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
-    """Tell whether the issuer's name and key fit the certificate's issuer and signature."""
-    try:
-        certificate.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
-        return False
-    return not _unread_critical(certificate)
-
-
-@lru_cache(maxsize=1024)
 def may_issue(issuer: x509.Certificate, *, below: int) -> bool:
     """Tell whether a certificate may issue with `below` further CA certificates under it."""
     try:
@@ -142,18 +117,3 @@ def may_issue(issuer: x509.Certificate, *, below: int) -> bool:
         return False
     usage = key_usage(issuer)
     return usage is None or usage.key_cert_sign
-
-
-def key_usage(certificate: x509.Certificate) -> x509.KeyUsage | None:
-    """Return the key usage extension, or None where there is none."""
-    try:
-        return certificate.extensions.get_extension_for_class(x509.KeyUsage).value
-    except x509.ExtensionNotFound:
-        return None
-
-
-def _unread_critical(certificate: x509.Certificate) -> bool:
-    try:
-        return any(e.critical and e.oid not in _KNOWN_CRITICAL for e in certificate.extensions)
-    except UNREADABLE:
-        return True

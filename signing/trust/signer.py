@@ -3,7 +3,8 @@
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from signing.ports import CertificateUsageError
-from signing.trust.path import Path, key_usage
+from signing.trust.path import Path
+from timestamping.path import key_usage
 
 _MIN_RSA_BITS = 2048
 _CURVES = ("secp256r1", "secp384r1", "secp521r1")

@@ -21,8 +21,8 @@ from signing.ports import (
     RevocationUnavailableError,
     RevocationUnknownError,
 )
-from signing.trust.revocation import Evidence, EvidenceError, UnknownCertificateError, from_crl, from_ocsp
 from timestamping.clock import Clock
+from timestamping.revocation import Evidence, EvidenceError, UnknownCertificateError, from_crl, from_ocsp
 
 _OCSP_REQUEST = {"content-type": "application/ocsp-request"}
 

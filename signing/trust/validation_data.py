@@ -18,9 +18,9 @@ from signing.ports import (
     RevocationInvalidError,
 )
 from signing.trust.path import Path, PathError, TrustAnchors, ValidityError
-from signing.trust.revocation import Evidence, needs_no_revocation
 from signing.trust.sources import RevocationSource
 from timestamping.cms import encoded
+from timestamping.revocation import Evidence, needs_no_revocation
 
 
 @dataclass(slots=True)

@@ -17,7 +17,7 @@ DATA = b"what is stamped"
 DIGEST = DigestAlgorithm.SHA256.digest(DATA).hex()
 FIELDS = {
     *("file", "valid", "conformant", "verified_at", "kind", "status", "time", "accuracy_seconds", "policy"),
-    *("serial_number", "nonce", "qualified_statement", "imprint", "authority", "path", "findings"),
+    *("serial_number", "nonce", "qualified_statement", "imprint", "authority", "path", "revocation", "findings"),
 }
 
 

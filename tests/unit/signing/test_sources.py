@@ -21,7 +21,6 @@ from signing.ports import (
     RevocationUnavailableError,
     RevocationUnknownError,
 )
-from signing.trust.revocation import Evidence
 from signing.trust.sources import RevocationSource
 from tests.unit.signing.issuing import (
     CRL_URL,
@@ -35,6 +34,7 @@ from tests.unit.signing.issuing import (
     revocation_list,
     signer,
 )
+from timestamping.revocation import Evidence
 
 T = TypeVar("T")
 MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)

@@ -10,7 +10,6 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from signing.ports import CertificateExpiredError, CertificateRevokedError, CertificateUntrustedError
 from signing.trust.path import TrustAnchors
-from signing.trust.revocation import Evidence, from_crl, from_ocsp
 from signing.trust.sources import RevocationSource
 from signing.trust.validation_data import ValidationData, ValidationDataEngine
 from tests.unit.signing.issuing import (
@@ -24,6 +23,7 @@ from tests.unit.signing.issuing import (
     revocation_list,
     signer,
 )
+from timestamping.revocation import Evidence, from_crl, from_ocsp
 
 
 class Known:

@@ -18,13 +18,6 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from signing.trust.revocation import (
-    EvidenceError,
-    UnknownCertificateError,
-    from_crl,
-    from_ocsp,
-    needs_no_revocation,
-)
 from tests.unit.signing.issuing import (
     CRL_URL,
     DAY,
@@ -39,6 +32,13 @@ from tests.unit.signing.issuing import (
     revocation_list,
     signer,
     usage,
+)
+from timestamping.revocation import (
+    EvidenceError,
+    UnknownCertificateError,
+    from_crl,
+    from_ocsp,
+    needs_no_revocation,
 )
 
 

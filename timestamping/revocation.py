@@ -11,9 +11,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from signing.trust.path import is_issued_by, key_usage
+from timestamping.path import is_issued_by, key_usage
 
 _CRITICAL_IN_CRL = {x509.IssuingDistributionPoint.oid}
+_EXPIRED_CERTS_ON_CRL = x509.ObjectIdentifier("2.5.29.60")
+_ARCHIVE_CUTOFF = x509.ObjectIdentifier("1.3.6.1.5.5.7.48.1.6")
 
 
 class EvidenceError(ValueError):
@@ -32,6 +34,13 @@ class Evidence:
     """Time of revocation, None where the certificate is good."""
     signer: x509.Certificate
     """Who signed it: the issuer itself or its delegated OCSP responder."""
+    reason: x509.ReasonFlags | None = None
+    """Why it was revoked; None where that is not said, which is not the same as "unspecified" (RFC 3161, clause 4)."""
+    invalid_at: datetime | None = None
+    """When the key is suspected to have been compromised, where a CRL says so (RFC 5280, clause 5.3.2)."""
+    expired_since: datetime | None = None
+    """Certificates that expired at this time or later are still told of: expiredCertsOnCRL (X.509, clause 9.5.2.8),
+    archive cutoff (RFC 6960, clause 4.4.4); None where what is said of an expired certificate means nothing."""
 
 
 @lru_cache(maxsize=512)
@@ -71,6 +80,8 @@ def from_ocsp(der: bytes, certificate: x509.Certificate, issuer: x509.Certificat
             next_update=single.next_update_utc,
             revoked_at=single.revocation_time_utc,
             signer=signer,
+            reason=single.revocation_reason,
+            expired_since=_archive_cutoff(response),
         )
     except EvidenceError:
         raise
@@ -107,6 +118,9 @@ def from_crl(der: bytes, certificate: x509.Certificate, issuer: x509.Certificate
             next_update=crl.next_update_utc,
             revoked_at=None if entry is None else entry.revocation_date_utc,
             signer=issuer,
+            reason=None if entry is None else _reason(entry),
+            invalid_at=None if entry is None else _invalid_at(entry),
+            expired_since=_moment_in(crl.extensions, _EXPIRED_CERTS_ON_CRL),
         )
     except EvidenceError:
         raise
@@ -204,6 +218,43 @@ def _is_complete_crl_of(der: bytes, issuer: x509.Certificate) -> bool:
         return False
     key = issuer.public_key()
     return isinstance(key, (ec.EllipticCurvePublicKey, rsa.RSAPublicKey)) and crl.is_signature_valid(key)
+
+
+def _reason(entry: x509.RevokedCertificate) -> x509.ReasonFlags | None:
+    try:
+        return entry.extensions.get_extension_for_class(x509.CRLReason).value.reason
+    except x509.ExtensionNotFound:
+        return None
+
+
+def _invalid_at(entry: x509.RevokedCertificate) -> datetime | None:
+    try:
+        return entry.extensions.get_extension_for_class(x509.InvalidityDate).value.invalidity_date_utc
+    except x509.ExtensionNotFound:
+        return None
+
+
+def _archive_cutoff(response: ocsp.OCSPResponse) -> datetime | None:
+    """Return the cutoff of a response about one certificate; of several, nobody reads whose it is."""
+    if len(list(response.responses)) != 1:
+        return None
+    return _moment_in(response.single_extensions, _ARCHIVE_CUTOFF)
+
+
+def _moment_in(extensions: x509.Extensions, oid: x509.ObjectIdentifier) -> datetime | None:
+    for extension in extensions:
+        if extension.oid == oid and isinstance(extension.value, x509.UnrecognizedExtension):
+            return _generalized_time(extension.value.value)
+    return None
+
+
+def _generalized_time(encoding: bytes) -> datetime:
+    from asn1crypto import core  # noqa: PLC0415  few authorities have the extension
+
+    moment = core.GeneralizedTime.load(encoding, strict=True).native
+    if not isinstance(moment, datetime):
+        raise EvidenceError("a date cannot be read")
+    return moment
 
 
 def _check_scope(crl: x509.CertificateRevocationList, certificate: x509.Certificate) -> None:
