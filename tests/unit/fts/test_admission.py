@@ -193,6 +193,39 @@ def test_source_networks(tmp_path: Path, peer: str, forwarded: str | None, enter
     run(tmp_path, case, **PRODUCTION, proxies=["10.0.0.0/24"])
 
 
+def test_several_headers_are_one_list(tmp_path: Path) -> None:
+    """Case A-2: X-Forwarded-For more than once, over one proxy of ours and over two; only the last hop counts."""
+    stranger, proxy = "198.51.100.1", "10.0.0.2"
+    lists = {
+        (HERE, stranger): False,
+        (stranger, HERE): True,
+        (HERE, stranger, proxy): False,
+        (stranger, HERE, proxy): True,
+        (f"{HERE}, {HERE}", stranger): False,
+        (HERE, f"{stranger}, {proxy}", proxy): False,
+        (HERE, ""): False,
+        ("", HERE): True,
+        (HERE, "::ffff:10.0.0.2", "garbage"): False,
+        (HERE, "::ffff:10.0.0.2"): True,
+        (HERE, "[::ffff:198.51.100.1]:443"): False,
+        (HERE, "fe80::1%eth0"): False,
+        (HERE, "\t"): False,
+        (HERE, "198.51.100.1:1:1"): False,
+        (HERE, "203.0.113.7 203.0.113.7"): False,
+        (HERE, "0xcb.0.113.7"): False,
+        (stranger, "::cb00:7107"): False,
+    }
+
+    async def case(gateway: Embedded) -> None:
+        town = await gateway.register("town", networks=NETWORKS)
+        for lines, enters in lists.items():
+            headers = [("x-forwarded-for", line) for line in lines]
+            answer = await gateway.http(town, "10.0.0.1", headers=headers).get("/v1/usage")
+            assert answer.status_code == (200 if enters else 403), lines
+
+    run(tmp_path, case, **PRODUCTION, proxies=["10.0.0.0/24"])
+
+
 def test_other_headers_about_the_source_say_nothing(tmp_path: Path) -> None:
     """Case A-2."""
 
