@@ -124,7 +124,7 @@ def _content(entry: Spec, method: int) -> _Content:
     if "zeros" in entry:
         return _zeros(entry["zeros"], method)
     if "nested" in entry:
-        octets = _nested(entry["nested"])
+        octets = nested(entry["nested"])
     elif "hex" in entry:
         octets = bytes.fromhex(entry["hex"])
     else:
@@ -147,7 +147,7 @@ def _zeros(size: int, method: int) -> _Content:
     return _Content(piece * (size // MEBI) + end, zlib.crc32(bytes(size % MEBI), crc), size)
 
 
-def _nested(levels: int) -> bytes:
+def nested(levels: int) -> bytes:
     """Archives of sixteen archives each, down to sixteen files of a mebibyte of zeros."""
     inner = bytes(MEBI)
     for _ in range(levels):
