@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conformance.aging import aging  # noqa: F401  a fixture
 from tests.conformance.programs import OpenSsl, Qpdf
 from tests.oracles.oracle import Oracle
 from tests.oracles.reports import Validation

@@ -1,40 +1,26 @@
 """What a signature embeds is enough: OpenSSL judges from it alone, renewals carry it to 2042 (FTS-SIG-5, FTS-SIG-8)."""
 
 import base64
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 from cryptography import x509
 from lxml import etree
 
-from deploy.demo_pki.pki import DemoPki, choose_base_url
-from deploy.demo_pki.server import DemoPkiApp, DemoServer
 from signing.ports import Level, Profile
 from signing.xades.ports import Packaging
 from tests.attack.failing import Switch
+from tests.conformance.aging import IN_2042, renewed_until_2037
 from tests.conformance.evidence import Store, token_info
 from tests.conformance.issuing import StoreFiles
 from tests.conformance.programs import Complaints, run
 from tests.conformance.xades.test_xades_matrix import DOCUMENTS
 from tests.oracles.oracle import Oracle
-from tests.support.line import Line, Lines, MovableClock, timestamping_app
+from tests.support.line import Line, Lines
 from tests.support.xades import INVOICE, extend_xml, sign_xml, verify_xml
 
-IN_2042 = datetime(2042, 6, 1, tzinfo=UTC)
 KEYS = ("p384", "p256", "rsa3072")
-
-
-@pytest.fixture
-def aging(tmp_path: Path) -> Iterator[tuple[Line, Switch]]:
-    """A line whose time moves, and its timestamping authority, which changes with the years."""
-    clock = MovableClock()
-    pki = DemoPki.create(tmp_path / "pki", base_url=choose_base_url(), clock=clock)
-    switch = Switch(timestamping_app(pki.tsu, clock))
-    app = DemoPkiApp(pki, timestamping=switch)
-    with DemoServer(app, port=int(pki.base_url.rpartition(":")[2])):
-        yield Line(pki, app, tmp_path, clock), switch
 
 
 def values(tree: etree._Element, *names: str) -> tuple[bytes, ...]:
@@ -140,21 +126,13 @@ def test_renewed_in_2031_and_2037_it_is_valid_in_2042(
     line, switch = aging
     start = line.server_clock()
     signer = line.pki.signers["p384"].certificate
-    first = line.pki.issue_tsu("of-2026", not_after=start + timedelta(days=6 * 365))
-    switch.current = timestamping_app(first, line.server_clock)
-    data = sign_xml(line, {"invoice.xml": INVOICE}).data
-    authorities = [first.certificate]
-    for year, until in ((2031, 2038), (2037, 2044)):
-        moment = datetime(year, 3, 1, tzinfo=UTC)
-        line.server_clock.offset_seconds = (moment - start).total_seconds()
-        unit = line.pki.issue_tsu(f"of-{year}", not_after=datetime(until, 1, 1, tzinfo=UTC))
-        authorities.append(unit.certificate)
-        switch.current = timestamping_app(unit, line.server_clock)
-        data, extended = extend_xml(line, data, clock=line.server_clock)
-        assert extended.incomplete == ()
-    line.server_clock.offset_seconds += 3600
-    data, _ = extend_xml(line, data, clock=line.server_clock)
 
+    def renew(data: bytes) -> bytes:
+        longer, extended = extend_xml(line, data, clock=line.server_clock)
+        assert extended.incomplete == ()
+        return longer
+
+    data, authorities = renewed_until_2037(line, switch, lambda: sign_xml(line, {"invoice.xml": INVOICE}).data, renew)
     ended = [each.not_valid_after_utc < IN_2042 for each in (signer, *authorities)]
     assert ended == [True, True, True, False]
     assert [moment.year for moment in token_times(data)] == [start.year, start.year, 2031, 2037, 2037]
