@@ -1,7 +1,6 @@
 """What a document process does with ASiC containers: prepare, finish, verify."""
 
 import mimetypes
-import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -94,7 +93,6 @@ async def finish_container(
         clock=composition.clock,
         before=pending.before,
     )
-    os.fsync(output.fileno())
     return finished_json(finished, report)
 
 

@@ -15,14 +15,12 @@ from cryptography.x509.oid import NameOID
 from fts.composition import Composition
 from fts.errors import RefusalError
 from fts.file_steps import draw_xml, finish_file, inspect_file, inspect_xml, prepare_file
-from fts.finished_json import finished_json
 from fts.frames import Message
 from fts.media_types import PDF, XML_TYPES
+from fts.pdf_tasks import finish_pdf
 from fts.profiles.format import Format
 from signing.pades.admit import admit
-from signing.pades.finish import finish
 from signing.pades.prepare import prepare
-from signing.pades.release import release
 from signing.pades.source import PdfSource
 from signing.pades.state import Prepared
 from signing.ports import Level, Profile
@@ -117,19 +115,7 @@ async def finish_from(composition: Composition, message: Message) -> Message:
     with ExitStack() as files:
         document = files.enter_context(Path(message["document"]).open("rb"))
         signed = files.enter_context(Path(message["signed"]).open("x+b"))
-        finished = await finish(
-            document,
-            prepared,
-            bytes.fromhex(message["signature"]),
-            signed,
-            engine=composition.engine,
-            timestamps=composition.timestamps,
-            clock=composition.clock,
-        )
-        signed.flush()
-        composition.announce("check")
-        report = release(document, signed, prepared.profile.level, composition.anchors, clock=composition.clock)
-    return finished_json(finished, report)
+        return await finish_pdf(composition, document, prepared, bytes.fromhex(message["signature"]), signed)
 
 
 def _attribute(certificate: x509.Certificate, oid: x509.ObjectIdentifier) -> str | None:

@@ -19,17 +19,15 @@ from fts.composition import Composition
 from fts.container_tasks import PendingContainer, finish_container, prepare_container, verify_container
 from fts.errors import RefusalError, file_refusal
 from fts.extend_tasks import extend_document
-from fts.finished_json import finished_json
 from fts.frames import Message
+from fts.pdf_tasks import finish_pdf
 from fts.settings import DocumentLimits, Settings
 from fts.tsa_messages import tsa_of
 from fts.verify_json import document_json
 from fts.xml_tasks import PendingXml, finish_xml, is_xml, prepare_xml, verify_xml
 from signing.asic.reading import is_zip
 from signing.pades.admit import Admission, Repair, admit
-from signing.pades.finish import finish
 from signing.pades.prepare import prepare
-from signing.pades.release import release
 from signing.pades.source import PdfSource
 from signing.pades.state import Prepared
 from signing.pades.verify import verify
@@ -140,31 +138,17 @@ class DocumentTasks:
     async def _finish(self, message: Message, pending: _Pending | PendingXml | PendingContainer) -> Message:
         composition = self._composition
         composition.announce_to(self._announce)
-        if isinstance(pending, PendingXml):
-            with _opened_output(message["output"]) as output:
-                return await finish_xml(composition, pending, bytes.fromhex(message["signature"]), output)
-        if isinstance(pending, PendingContainer):
-            with _opened_output(message["output"]) as output:
-                return await finish_container(composition, pending, bytes.fromhex(message["signature"]), output)
-        prepared = pending.prepared
-        document, level = pending.admission.stream, prepared.profile.level
+        signature = bytes.fromhex(message["signature"])
         with _opened_output(message["output"]) as output:
-            finished = await finish(
-                document,
-                prepared,
-                bytes.fromhex(message["signature"]),
-                output,
-                engine=composition.engine,
-                timestamps=composition.timestamps,
-                clock=composition.clock,
-            )
-            output.flush()
-            self._announce("check")
-            report = release(
-                document, output, level, composition.anchors, clock=composition.clock, before=pending.admission.view
-            )
+            if isinstance(pending, PendingXml):
+                answer = await finish_xml(composition, pending, signature, output)
+            elif isinstance(pending, PendingContainer):
+                answer = await finish_container(composition, pending, signature, output)
+            else:
+                document, view = pending.admission.stream, pending.admission.view
+                answer = await finish_pdf(composition, document, pending.prepared, signature, output, view)
             os.fsync(output.fileno())
-        return finished_json(finished, report)
+        return answer
 
     async def _extend(self, message: Message) -> Message:
         with (

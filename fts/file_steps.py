@@ -12,19 +12,14 @@ from typing import BinaryIO
 from cryptography import x509
 
 from fts.composition import Composition
-from fts.finished_json import finished_json
+from fts.container_tasks import PendingContainer, finish_container, verify_container
 from fts.frames import Message
-from signing.asic import finish as asic_finish
+from fts.xml_tasks import PendingXml, finish_xml
 from signing.asic import prepare as asic_prepare
-from signing.asic import release as asic_release
-from signing.asic import verify as asic_verify
 from signing.asic.ports import Container
 from signing.asic.reading import Opened, opened_as
-from signing.pades.report import DocumentReport
 from signing.ports import Profile
-from signing.xades import finish as xades_finish
 from signing.xades import prepare as xades_prepare
-from signing.xades import release as xades_release
 from signing.xades import verify as xades_verify
 from signing.xades.names import ds
 from signing.xades.ports import DataObject, Packaging
@@ -115,32 +110,16 @@ async def finish_file(composition: Composition, message: Message) -> Message:
         document = files.enter_context(Path(message["document"]).open("rb"))
         signed = files.enter_context(Path(message["signed"]).open("x+b"))
         if wanted.container is None:
-            finished = await xades_finish.finish(
-                wanted.objects(document, None),
-                prepared,
-                value,
-                signed,
-                engine=composition.engine,
-                timestamps=composition.timestamps,
-                clock=composition.clock,
-            )
-        else:
-            earlier = wanted.earlier(document)
-            finished = await asic_finish.finish(
-                wanted.objects(document, earlier),
-                prepared,
-                wanted.container,
-                value,
-                signed,
-                engine=composition.engine,
-                timestamps=composition.timestamps,
-                clock=composition.clock,
-                earlier=earlier,
-            )
-        signed.flush()
-        composition.announce("check")
-        report = _released(composition, wanted, prepared, document, signed)
-    return finished_json(finished, report)
+            before = None
+            if prepared.packaging is Packaging.ENVELOPED:
+                before = xades_verify.verify(document, composition.anchors, clock=composition.clock)
+            xml = PendingXml(wanted.objects(document, None), prepared, before)
+            return await finish_xml(composition, xml, value, signed)
+        earlier = wanted.earlier(document)
+        before = None if earlier is None else verify_container(composition, document)
+        objects = wanted.objects(document, earlier)
+        pending = PendingContainer(objects, wanted.container, prepared, earlier, before)
+        return await finish_container(composition, pending, value, signed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,18 +150,3 @@ class _Wanted:
     def objects(self, document: BinaryIO, earlier: Opened | None) -> list[DataObject]:
         """Return the files that are signed."""
         return [DataObject(self.name, document, self.media_type)] if earlier is None else earlier.files
-
-
-def _released(
-    composition: Composition, wanted: _Wanted, prepared: Prepared, document: BinaryIO, signed: BinaryIO
-) -> DocumentReport:
-    anchors, clock = composition.anchors, composition.clock
-    if wanted.container is not None:
-        before = None
-        if wanted.earlier(document) is not None:
-            before = asic_verify.verify(document, anchors, clock=clock)
-        return asic_release.release(prepared, wanted.container, signed, anchors, clock=clock, before=before)
-    before = None
-    if prepared.packaging is Packaging.ENVELOPED:
-        before = xades_verify.verify(document, anchors, clock=clock)
-    return xades_release.release(prepared, signed, anchors, clock=clock, before=before)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fts.audit.commands import audit
+from fts.audit.archive_commands import audit
 from fts.clients.commands import clients
 from fts.errors import RefusalError
 from fts.exits import REFUSED, WRONG_USE, fail, refused_as
@@ -41,10 +41,8 @@ def web_command(
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.", min=0, max=65535)] = 8080,
 ) -> None:
     """Serve the API and the signing page until SIGTERM or SIGINT."""
-    from fts.serve import become, serving
+    from fts.serve import become
 
-    configuration = _loaded(config)
-    serving(lambda: asyncio.run(_try_store(configuration)))
     become("web", config, "--host", host, "--port", str(port))
 
 
@@ -179,13 +177,6 @@ def _loaded(path: Path) -> "Configuration":
 
     refused_as(WRONG_USE, profiles)
     return refused_as(WRONG_USE, partial(load, path))
-
-
-async def _try_store(configuration: "Configuration") -> None:
-    from fts.services import probe_buckets, wired
-
-    async with wired(configuration, "web") as services:
-        await probe_buckets(services)
 
 
 def _create_master_key(configuration: "Configuration") -> None:

@@ -1,7 +1,7 @@
 """The processes of the gateway: `python -m fts.serve web|worker|sequencer --config FILE`.
 
 `fts web`, `fts worker` and `fts sequencer` become one of these: the same process, in an interpreter that is started
-anew, which loads what its tier needs and nothing of the command line or of what was tried before.
+anew, which loads what its tier needs and nothing of the command line.
 """
 # ruff: noqa: PLC0415 - each tier loads what it needs
 
@@ -61,7 +61,7 @@ def main() -> None:
     if options.tier == "web":
         from fts.web_process import serve
 
-        serve(configuration, options.host, options.port)
+        serving(lambda: serve(configuration, options.host, options.port))
     elif options.tier == "worker":
         from fts.worker import work
 

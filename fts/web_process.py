@@ -1,5 +1,6 @@
 """The web tier's process: the application behind uvicorn."""
 
+import asyncio
 import gc
 import os
 import socket
@@ -10,6 +11,7 @@ import uvicorn
 from fts.configuration import Configuration
 from fts.errors import RefusalError
 from fts.exits import REFUSED, fail
+from fts.services import probe_buckets, wired
 from fts.web import application
 
 _GRACE_SECONDS: Final = 3
@@ -17,7 +19,13 @@ _BACKLOG: Final = 512
 
 
 def serve(configuration: Configuration, host: str, port: int) -> None:
-    """Serve until SIGTERM or SIGINT; says `web ready on URL` when it listens."""
+    """Serve until SIGTERM or SIGINT; says `web ready on URL` when it listens.
+
+    Raises:
+        RefusalError: STORE_UNFIT, or the configuration is incomplete.
+        StorageError: the store does not work.
+    """
+    asyncio.run(_try_store(configuration))
     _check_unit(configuration)
     listener = socket.create_server((host, port), backlog=_BACKLOG)
     # accepted sockets inherit it; without, an answer in two pieces waits 40 ms
@@ -37,6 +45,11 @@ def serve(configuration: Configuration, host: str, port: int) -> None:
     server = _Announced(config, f"web ready on {configuration.public_url}")
     gc.freeze()
     server.run([listener])
+
+
+async def _try_store(configuration: Configuration) -> None:
+    async with wired(configuration, "web") as services:
+        await probe_buckets(services)
 
 
 def _check_unit(configuration: Configuration) -> None:

@@ -1,6 +1,5 @@
 """What a document process does with XML and with signature files: prepare, finish, verify (XAdES)."""
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -90,7 +89,6 @@ async def finish_xml(composition: Composition, pending: PendingXml, signature: b
         files={each.name: each.stream for each in pending.objects} if prepared.packaging.is_detached else None,
         before=pending.before,
     )
-    os.fsync(output.fileno())
     return finished_json(finished, report)
 
 
