@@ -299,7 +299,7 @@ def test_one_clients_credential_opens_no_other_bucket(server: Seaweed) -> None:
     upload_id = admin._create_multipart_upload(OTHER, "half", {})
     client = client_of(server, server.buckets[TOWN])
     mine = client._create_multipart_upload(TOWN, "mine", {})
-    copied = {"x-amz-copy-source": f"/{OTHER}/secret"}
+    copied: dict[str, Any] = {"x-amz-copy-source": f"/{OTHER}/secret"}
     try:
         with pytest.raises(S3Error) as refused:
             client._upload_part_copy(TOWN, "mine", mine, 1, copied)

@@ -132,9 +132,9 @@ def test_two_replicas_and_one_that_dies(tmp_path: Path, dies: str) -> None:
             ]
             vault = replicas[0].vault
             if dies == "before the key":
-                vault.keys = Dying(vault.keys, 3)  # type: ignore[assignment]
+                vault.keys = Dying(vault.keys, 3)
             if dies == "after the key":
-                vault.objects = Dying(vault.objects, 3)  # type: ignore[assignment]
+                vault.objects = Dying(vault.objects, 3)
             await asyncio.gather(*(sweep(replica) for replica in replicas))
             clock.go(seconds=10)
             await sweep(replicas[1])
