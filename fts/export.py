@@ -2,7 +2,10 @@
 
 client.json                                      the account and what is agreed
 documents/ID/document.json, original.pdf         each document; .xml and .bin for what is not PDF
+documents/ID/rewritten.pdf                       what is shown and signed, where the upload was damaged
+documents/ID/pages/1.png, 1.txt, ...             pages that were drawn for signers
 documents/ID/signings/SIGNING/signing.json, signed.pdf, .xml, .asice or .asics
+documents/ID/timestamps/TIMESTAMP/timestamp.json, timestamped.pdf, .asics or .tst
 trail/0001.jsonl, ...                            the client's events, one JSON object a line
 """
 
@@ -20,6 +23,7 @@ from fts.audit.service import COLUMNS, JOINED, Actor, event_of, record
 from fts.clients.service import Client
 from fts.destruction import documents_of
 from fts.documents import service as documents
+from fts.documents.previews import drawn
 from fts.documents.schemas import DocumentView
 from fts.documents.service import Document
 from fts.media_types import PDF, XML_TYPES
@@ -27,12 +31,19 @@ from fts.services import Services
 from fts.signings import store
 from fts.signings.schemas import SigningView
 from fts.signings.store import Signing
+from fts.timestamps import documents as timestamps
+from fts.timestamps.document_routes import DocumentTimestampView
+from fts.timestamps.documents import DocumentTimestamp
+from fts.timestamps.forms import Form
+from storage.envelope import EnvelopeError
+from storage.keys import KeyMissingError
 
 MEDIA_TYPE: Final = "application/x-tar"
 _CHUNK: Final = 1 << 18
 _BLOCK: Final = tarfile.BLOCKSIZE
 _EVENTS: Final = 2000
 """Events in one member."""
+_STAMPED: Final[dict[Form, str]] = {"pdf": ".pdf", "asic-s": ".asics", "detached": ".tst"}
 
 
 async def begin(services: Services, client: Client, actor: Actor) -> list[str]:
@@ -44,10 +55,10 @@ async def begin(services: Services, client: Client, actor: Actor) -> list[str]:
 
 
 async def archive(services: Services, client: Client, actor: Actor, document_ids: list[str]) -> AsyncIterator[bytes]:
-    """Yield the archive; what is destroyed in the meantime is left out.
+    """Yield the archive; a document that is destroyed before its turn is left out.
 
     Raises:
-        StorageError: an object cannot be read; the archive ends in the middle.
+        StorageError: an object cannot be read, or its document is destroyed meanwhile; the archive ends in the middle.
     """
     made_at = services.clock()
     account = {"id": client.id, "made_at": _utc(made_at), "agreed": client.definition.model_dump(mode="json")}
@@ -70,19 +81,56 @@ async def archive(services: Services, client: Client, actor: Actor, document_ids
 
 async def _document(services: Services, document: Document, made_at: datetime) -> AsyncIterator[bytes]:
     folder = f"documents/{document.id}"
-    view = DocumentView.of(document).model_dump(mode="json")
-    yield _member(f"{folder}/document.json", _json(view), made_at)
-    original = await services.vault.open(document.key, document.object)
-    async for chunk in _file(f"{folder}/original{_ending(document)}", original, document.size, made_at):
+    try:
+        original = await services.vault.open(document.key, document.object)
+    except KeyMissingError:
+        return
+    view = _member(f"{folder}/document.json", _json(DocumentView.of(document).model_dump(mode="json")), made_at)
+    name = f"{folder}/original{_ending(document)}"
+    async for chunk in _file(name, original, document.size, made_at, before=view):
+        yield chunk
+    async for chunk in _derived(services, document, folder, made_at):
         yield chunk
     async with services.database.read() as connection:
         listed = await store.of_document(connection, document.client_id, document.id)
+        stamped = await timestamps.of_document(connection, document.client_id, document.id)
     for row in listed:
         async with services.database.read() as connection:
             signing = await store.find(services.vault, connection, row.id, services.clock())
         if signing is not None:
             async for chunk in _signing(services, document, signing, f"{folder}/signings/{signing.id}", made_at):
                 yield chunk
+    for timestamp in stamped:
+        async for chunk in _timestamp(services, document, timestamp, f"{folder}/timestamps/{timestamp.id}", made_at):
+            yield chunk
+
+
+async def _derived(services: Services, document: Document, folder: str, made_at: datetime) -> AsyncIterator[bytes]:
+    """Yield what workers made of the upload: its rewritten form, and the pages that were drawn."""
+    made: list[tuple[str, str | None]] = []
+    if document.effective_object not in (None, document.object):
+        made.append((f"{folder}/rewritten{_ending(document)}", document.effective_object))
+    async with services.database.read() as connection:
+        for page, preview in await drawn(connection, document):
+            made.append((f"{folder}/pages/{page}.png", preview.image_object))
+            made.append((f"{folder}/pages/{page}.txt", preview.text_object))
+    for name, kept in made:
+        if kept is not None:
+            size = await asyncio.to_thread(_length, await services.vault.open(document.key, kept))
+            async for chunk in _file(name, await services.vault.open(document.key, kept), size, made_at):
+                yield chunk
+
+
+async def _timestamp(
+    services: Services, document: Document, timestamp: DocumentTimestamp, folder: str, made_at: datetime
+) -> AsyncIterator[bytes]:
+    view = DocumentTimestampView.of(timestamp).model_dump(mode="json")
+    yield _member(f"{folder}/timestamp.json", _json(view), made_at)
+    if timestamp.result_object is not None and timestamp.result_size is not None:
+        stream = await services.vault.open(document.key, timestamp.result_object)
+        name = f"{folder}/timestamped{_STAMPED[timestamp.form]}"
+        async for chunk in _file(name, stream, timestamp.result_size, made_at):
+            yield chunk
 
 
 async def _signing(
@@ -127,19 +175,24 @@ async def _trail(services: Services, client: Client, made_at: datetime) -> Async
         yield _member(f"trail/{number:04}.jsonl", b"".join(_json(line) for line in lines), made_at)
 
 
-async def _file(name: str, stream: BinaryIO, size: int, made_at: datetime) -> AsyncIterator[bytes]:
+async def _file(name: str, stream: BinaryIO, size: int, made_at: datetime, before: bytes = b"") -> AsyncIterator[bytes]:
     try:
-        yield _header(name, size, made_at)
+        yield before + _header(name, size, made_at)
         left = size
         while left:
             piece = await asyncio.to_thread(stream.read, min(_CHUNK, left))
             if not piece:
-                raise EOFError(f"the stored object of {name} is shorter than it was")
+                raise EnvelopeError(f"the stored object of {name} is shorter than it was")
             left -= len(piece)
             yield piece
         yield bytes(-size % _BLOCK)
     finally:
         await asyncio.to_thread(stream.close)
+
+
+def _length(stream: BinaryIO) -> int:
+    with stream:
+        return sum(map(len, iter(lambda: stream.read(_CHUNK), b"")))
 
 
 def _member(name: str, content: bytes, made_at: datetime) -> bytes:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fts.documents.models import preview as table
 from fts.documents.service import Document
@@ -44,6 +45,15 @@ async def page_of(services: Services, document: Document, page: int) -> Preview:
     if found.problem is not None:
         raise ProblemError("PREVIEW_UNAVAILABLE", f"page {page} cannot be drawn ({found.problem})")
     return found
+
+
+async def drawn(connection: AsyncConnection, document: Document) -> list[tuple[int, Preview]]:
+    """Return the pages that were drawn, with their numbers."""
+    statement = select(table.c.page, table.c.image_object, table.c.text_object, table.c.problem).where(
+        table.c.client_id == document.client_id, table.c.document_id == document.id
+    )
+    rows = await connection.execute(statement.order_by(table.c.page))
+    return [(page, Preview(*rest)) for page, *rest in rows]
 
 
 async def _find(services: Services, document: Document, page: int) -> Preview | None:

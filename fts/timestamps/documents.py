@@ -163,6 +163,13 @@ async def find(connection: AsyncConnection, timestamp_id: str) -> DocumentTimest
     return None if row is None else _of(row)
 
 
+async def of_document(connection: AsyncConnection, client_id: str, document_id: str) -> list[DocumentTimestamp]:
+    """Return all timestamps that were ordered on a document, oldest first."""
+    statement = select(table).where(table.c.client_id == client_id, table.c.document_id == document_id)
+    rows = (await connection.execute(statement.order_by(table.c.created_at))).mappings().all()
+    return [_of(row) for row in rows]
+
+
 async def note(work: Work, found: DocumentTimestamp, event: str, actor: Actor, **data: Any) -> None:
     """Write an event about a timestamp (FTS-AUD-1)."""
     await record(

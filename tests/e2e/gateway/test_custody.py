@@ -1,12 +1,15 @@
 """Custody: nothing readable at rest, nothing said too much, and what is destroyed is gone (FTS-GDPR-1…3, FTS-SEC-3)."""
 
+import hashlib
 import io
 import json
+import re
 import resource
 import secrets
 import shutil
 import sqlite3
 import tarfile
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -14,16 +17,46 @@ from typing import Any
 
 import httpx
 import pytest
+from aiosmtpd.controller import Controller
 
 from tests.e2e.gateway.test_failure_map import code, moved
+from tests.e2e.gateway.test_uploads import wait_for
+from tests.samples.damaged import DAMAGED
 from tests.samples.sound import SOUND
-from tests.support.gateway import RETURN_URL, Account, Gateway, Process, named
+from tests.support.gateway import RETURN_URL, Account, Gateway, Process, free_port, named
+
+
+class Inbox:
+    """A mail server that keeps what it gets."""
+
+    def __init__(self) -> None:
+        self.mails: list[bytes] = []
+
+    async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802 - the library's name
+        self.mails.append(envelope.content)
+        return "250 OK"
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+def inbox() -> Iterator[tuple[Inbox, int]]:
+    """A mail server and its port."""
+    handler, port = Inbox(), free_port()
+    controller = Controller(handler, hostname="127.0.0.1", port=port)
+    controller.start()
+    yield handler, port
+    controller.stop()
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory, inbox: tuple[Inbox, int]) -> Iterator[Gateway]:
     """A gateway of its own: the tests look into every file of it."""
-    with Gateway(tmp_path_factory.mktemp("house"), limits={"sweep_seconds": 0.2}) as running:
+    mail = {
+        "host": "127.0.0.1",
+        "port": inbox[1],
+        "sender": "fts@gateway.example",
+        "operators": ["duty@gateway.example"],
+    }
+    with Gateway(tmp_path_factory.mktemp("house"), limits={"sweep_seconds": 0.2}, mail=mail) as running:
         yield running
 
 
@@ -79,7 +112,27 @@ def test_nothing_of_a_document_can_be_read_where_it_is_kept(house: Gateway) -> N
     assert set(numbers) == {person["identification_number"]}, "the trail has it, under the audit-custody key"
 
 
-def test_nothing_that_comes_in_goes_out_to_logs_or_errors(house: Gateway) -> None:
+def everywhere(house: Gateway, canary: str) -> list[httpx.Response]:
+    """Send a canary in every parameter, header and body of every route that is described, and as every secret."""
+    described = httpx.get(f"{house.url}/openapi.json").raise_for_status().json()["paths"]
+    body = {"pin": canary, "password": canary, "secret": canary, "document": canary, canary: canary}
+
+    def send(method: str, path: str, operation: dict[str, Any]) -> httpx.Response:
+        own = [each["name"] for each in operation.get("parameters", ()) if each["in"] == "header"]
+        values = dict.fromkeys((*own, "x-request-id", "traceparent", "origin", "x-api-key"), canary)
+        more: dict[str, Any] = {"json": body} if "requestBody" in operation else {}
+        return house.account.api.request(method, path, headers=values, params={"pin": canary, "q": canary}, **more)
+
+    return [
+        send(method, re.sub(r"\{\w+\}", value, path), operation)
+        for path, operations in described.items()
+        for method, operation in operations.items()
+        if (method, path) != ("delete", "/v1/documents")
+        for value in (canary, "0" * 32)
+    ]
+
+
+def test_nothing_that_comes_in_goes_out_to_logs_errors_or_mails(house: Gateway, inbox: tuple[Inbox, int]) -> None:
     """Case S-5: a canary in every input."""
     canary = "canary" + secrets.token_hex(10)
     api, url = house.account.api, house.url
@@ -129,6 +182,11 @@ def test_nothing_that_comes_in_goes_out_to_logs_or_errors(house: Gateway) -> Non
         browser.post("card-problem", {"result": canary + "!"}),
         browser.post("card-problem", {"result": canary + "\n\x1b[31m"}),
     ]
+    for answer in everywhere(house, canary):
+        assert answer.status_code < 500, answer.text
+        assert canary not in str(answer.headers)
+        told = re.sub(rf"{canary}: Extra inputs are not permitted|there is no \w+ {canary}", "", answer.text)
+        assert canary not in told, answer.text
     for answer in answers:
         assert answer.status_code < 500, answer.text
         if answer.status_code >= 400:
@@ -136,6 +194,11 @@ def test_nothing_that_comes_in_goes_out_to_logs_or_errors(house: Gateway) -> Non
             assert canary not in shown or _is_a_member_name(answer, canary), answer.text
             assert canary not in str(answer.headers)
     assert found_in(house.directory, canary.encode()) == []
+    deadline = time.monotonic() + 20
+    while not any(b"login_refused" in mail for mail in inbox[0].mails):
+        assert time.monotonic() < deadline, "the refused logins are reported by mail"
+        time.sleep(0.2)
+    assert not any(canary.encode() in mail for mail in inbox[0].mails)
 
 
 def _is_a_member_name(answer: httpx.Response, canary: str) -> bool:
@@ -210,6 +273,32 @@ def test_a_client_takes_everything_with_it(house: Gateway) -> None:
         event["kind"] for event in events
     }
     assert all(event["client"] == "leaving" for event in events)
+
+
+def test_what_was_derived_is_handed_over_too(house: Gateway) -> None:
+    """FTS-GDPR-3: the rewritten form, pages that were drawn, timestamps in every form."""
+    account = house.register("whole")
+    damaged = account.upload(DAMAGED["startxref_missing"].make()).json()
+    signing = completed(house, account, SOUND["one_page"]())
+    forms = {"pdf": ".pdf", "asic-s": ".asics", "detached": ".tst"}
+    stamps = f"/v1/documents/{signing['document']}/timestamps"
+    made = {form: account.api.post(stamps, json={"form": form}).raise_for_status().json() for form in forms}
+    with tarfile.open(fileobj=io.BytesIO(account.api.get("/v1/export").content)) as archive:
+        members = {member.name: _content(archive, member) for member in archive.getmembers()}
+    rewritten = members[f"documents/{damaged['id']}/rewritten.pdf"]
+    assert hashlib.sha256(rewritten).hexdigest() == damaged["repair"]["rewritten_sha256"]
+    folder = f"documents/{signing['document']}"
+    assert members[f"{folder}/pages/1.png"].startswith(b"\x89PNG")
+    assert members[f"{folder}/pages/1.txt"]
+    assert f"{folder}/rewritten.pdf" not in members
+    for form, ending in forms.items():
+        octets = members[f"{folder}/timestamps/{made[form]['id']}/timestamped{ending}"]
+        assert octets == account.api.get(f"{stamps}/{made[form]['id']}/content").content
+        about = json.loads(members[f"{folder}/timestamps/{made[form]['id']}/timestamp.json"])
+        assert about["sha256"] == hashlib.sha256(octets).hexdigest()
+    kept = objects(house, "whole")
+    handed_over = [name for name in members if not name.endswith((".json", ".jsonl"))]
+    assert len(handed_over) == len(kept), "every object of the bucket has its member"
 
 
 def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
@@ -297,10 +386,14 @@ def test_nothing_is_done_without_its_record(house: Gateway) -> None:
         assert code(house.account.upload(data)) == "RECORD_UNAVAILABLE"
         assert code(house.account.api.delete(f"/v1/documents/{ready}")) == "RECORD_UNAVAILABLE"
         assert signings(database) == count
+        wait_for(lambda: house.account.api.get("/health/ready").status_code == 503)
+        assert "takes no records since" in house.account.api.get("/health/ready").json()["detail"]
     finally:
         for process in processes:
             _limit(process, resource.RLIM_INFINITY)
     assert house.account.order(ready).status_code == 201
+    wait_for(lambda: house.account.api.get("/health/ready").status_code == 200)
+    assert "trail_unavailable" in house.command("audit", "search", "--kind", "security.trail_unavailable")
     assert b"OperationalError" in house.web.log.read_bytes(), "whoever watches the log is told"
     assert set(before) <= set(objects(house, "town"))
 
