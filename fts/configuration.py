@@ -3,7 +3,7 @@
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from cryptography import x509
 from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, ValidationError, field_validator, model_validator
@@ -132,6 +132,8 @@ class Configuration(BaseModel):
     """The object store; by default files in `data`."""
     place: Annotated[str, Field(pattern="^[A-Z]{2}$")] = "BE"
     """Country where database, objects and keys are kept (FTS-GDPR-7)."""
+    backup_places: tuple[Annotated[str, Field(pattern="^[A-Z]{2}$")], ...] = ()
+    """Countries where backups of database and objects are kept (FTS-GDPR-7)."""
     proxies: tuple[IPvAnyNetwork, ...] = ()
     """Networks of our own proxies: only what they add to X-Forwarded-For counts."""
     databases: dict[Role, str] = {}
@@ -184,11 +186,13 @@ class Configuration(BaseModel):
         """Refuse what the requirements refuse in PROD (FTS-GDPR-1, FTS-GDPR-7, FTS-SEC-1, FTS-SEC-3)."""
         if self.key_store is None or self.key_store.is_relative_to(self.data):
             raise ValueError("key_store: lies outside data in PROD, and is in no backup (FTS-GDPR-1)")
-        places = {self.place, self.objects.place if self.objects else self.place}
-        if not places <= EEA:
+        if not self.places <= EEA:
             raise ValueError("place: data stays in the EEA (FTS-GDPR-7)")
         if self.objects is not None and not self.objects.secure:
             raise ValueError("objects.secure: the store is reached over TLS in PROD (FTS-SEC-3)")
+        if any(_is_in_the_clear(url) for url in (self.database_url(), *self.databases.values())):
+            message = "reached over TLS in PROD, and its certificate verified: sslmode=verify-full (FTS-SEC-3)"
+            raise ValueError(f"database: {message}")
         if self.mail is None or not self.mail.starttls:
             raise ValueError("mail: security events are reported by mail, over TLS (FTS-GDPR-6)")
         for tsa in self._all_tsas:
@@ -205,7 +209,7 @@ class Configuration(BaseModel):
     @property
     def places(self) -> set[str]:
         """Countries where something is kept."""
-        return {self.place} | ({self.objects.place} if self.objects else set())
+        return {self.place, *self.backup_places} | ({self.objects.place} if self.objects else set())
 
     @property
     def is_secure(self) -> bool:
@@ -253,6 +257,15 @@ def load(path: Path) -> Configuration:
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors())
         raise _invalid(f"{path}: {faults}") from error
+
+
+def _is_in_the_clear(url: str) -> bool:
+    """Tell whether a database on another machine is reached without TLS, or by whoever answers at its address."""
+    parts = urlsplit(url)
+    asked = dict(parse_qsl(parts.query))
+    host = asked.get("host") or parts.hostname or ""
+    local = host in _LOOPBACK or host.startswith("/") or not host
+    return parts.scheme.startswith("postgresql") and not local and asked.get("sslmode") != "verify-full"
 
 
 def _invalid(message: str) -> RefusalError:

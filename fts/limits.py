@@ -40,8 +40,8 @@ class GatewayLimits:
     """How long a job belongs to a worker that gives no sign of life."""
     retention_hours: int = 120
     """Longest life of a document after its upload (FTS-GDPR-1)."""
-    orphan_age: timedelta = timedelta(hours=1)
-    """Age at which an object that nothing refers to is removed."""
+    orphan_age: timedelta = timedelta(minutes=45)
+    """Age at which an object that nothing refers to is removed: with the search, within the shortest retention time."""
     trail_lag_seconds: float = 10.0
     """Age of an event that is not in the chain yet at which the node is not ready."""
     sweep_seconds: float = 15.0

@@ -26,6 +26,10 @@ SCOPES: Final[tuple[Scope, ...]] = ("documents", "signings", "timestamps", "cust
 MOST_RETENTION_HOURS: Final = 120
 """FTS-GDPR-1: five days."""
 
+_MAPPED: Final = ipaddress.IPv6Network("::ffff:0:0/96")
+_WIDEST: Final = {4: 16, 6: 32}
+"""Shortest prefix of a network that is a client's own, by version of IP."""
+
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]", "::1")
 
 
@@ -42,7 +46,10 @@ def _mail(text: str) -> str:
 
 
 def _network(text: str) -> str:
-    return str(ipaddress.ip_network(text))
+    network = ipaddress.ip_network(text)
+    if network.version == 6 and network.subnet_of(_MAPPED):
+        raise ValueError("is an IPv4 network: write it as one")
+    return str(network)
 
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_printable)]
@@ -147,6 +154,9 @@ class Definition(_Strict):
         """
         if environment == "PROD" and not self.networks:
             raise invalid(self.id, "networks: at least one is needed in PROD (FTS-ENV-4)")
+        for network in map(ipaddress.ip_network, self.networks if environment == "PROD" else ()):
+            if network.prefixlen < (widest := _WIDEST[network.version]) and not network.is_loopback:
+                raise invalid(self.id, f"networks: {network} is everybody's; at most /{widest} (FTS-ENV-4)")
         if self.retention_hours > most_hours:
             raise invalid(self.id, f"retention_hours: at most {most_hours} here")
         for url in (*self.return_urls, *([self.webhook_url] if self.webhook_url else [])):

@@ -154,6 +154,12 @@ def build(
                     ("key store", "wrapped keys of documents", "as the document; in no backup", place),
                     ("spool", "documents while a process reads them", "seconds", place),
                     *kept,
+                    (
+                        "backups",
+                        "database and objects, unreadable without the key store",
+                        "set by the operator",
+                        ", ".join(configuration.backup_places) or "none declared",
+                    ),
                     ("logs", "references and error classes, no contents", "set by the operator", place),
                     ("mails", "reports of security events", "set by the recipients", place),
                 ),

@@ -87,6 +87,7 @@ def test_a_file_that_disappears_changes_nothing(tmp_path: Path) -> None:
         ({"contacts": [{**CONTACT, "mail": "a@b.example\nBcc: x@y.example"}]}, "mail"),
         ({"networks": ["10.0.0.1/8"]}, "networks"),
         ({"networks": ["everywhere"]}, "networks"),
+        ({"networks": ["::ffff:192.0.2.0/120"]}, "IPv4 network"),
         ({"bucket": "../x"}, "bucket"),
         ({"bucket": "UPPER"}, "bucket"),
         ({"place": "US", "place_agreement": "x"}, "EEA"),
@@ -206,5 +207,11 @@ def test_production_asks_for_networks(tmp_path: Path) -> None:
         write_client(gateway.clients, "town", return_urls=HTTPS)
         with pytest.raises(RefusalError, match="FTS-ENV-4"):
             await plan(gateway.services, load_folder(gateway.clients))
+        for network in ("0.0.0.0/0", "128.0.0.0/1", "203.0.0.0/15", "::/0", "2001::/31"):
+            write_client(gateway.clients, "town", return_urls=HTTPS, networks=["192.0.2.7/32", network])
+            with pytest.raises(RefusalError, match=r"everybody's.*FTS-ENV-4"):
+                await plan(gateway.services, load_folder(gateway.clients))
+        write_client(gateway.clients, "town", return_urls=HTTPS, networks=["203.0.0.0/16", "2001:db8::/32"])
+        assert [change.action for change in (await plan(gateway.services, load_folder(gateway.clients))).changes]
 
     run(tmp_path, case, environment="PROD", mail=mail, key_store=tmp_path / "keys")

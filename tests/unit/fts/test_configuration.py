@@ -30,6 +30,7 @@ tsa_url = "https://tsa.example/"
 
 
 KEYS = 'key_store = "../keys"\n'
+DATABASE = 'database = "postgresql+psycopg://{}"\n'
 MAIL = """
 [mail]
 host = "mail.example"
@@ -225,6 +226,14 @@ def test_one_way_to_name_them(tmp_path: Path) -> None:
         ({"environment": "PROD", "more": KEYS + 'place = "US"' + MAIL}, "FTS-GDPR-7"),
         ({"environment": "PROD", "more": KEYS + S3.format(place="US", secure="true") + MAIL}, "FTS-GDPR-7"),
         ({"environment": "PROD", "more": KEYS + S3.format(place="BE", secure="false") + MAIL}, "FTS-SEC-3"),
+        ({"environment": "PROD", "more": KEYS + 'backup_places = ["BE", "US"]' + MAIL}, "FTS-GDPR-7"),
+        ({"environment": "PROD", "more": KEYS + DATABASE.format("db.example/fts") + MAIL}, "verify-full"),
+        ({"environment": "PROD", "more": KEYS + DATABASE.format("db.example/fts?sslmode=require") + MAIL}, "SEC-3"),
+        ({"environment": "PROD", "more": KEYS + DATABASE.format("/fts?host=192.0.2.1") + MAIL}, "verify-full"),
+        (
+            {"environment": "PROD", "more": KEYS + MAIL + '[databases]\nweb = "postgresql+psycopg://db.example/fts"'},
+            "verify-full",
+        ),
         ({"environment": "PROD", "more": KEYS + MAIL}, "master_key_token"),
         ({"more": TOKEN.replace("label", "table")}, "master_key_token"),
         ({"url": "http://sign.example"}, "https://"),
@@ -240,6 +249,13 @@ def test_what_is_wrong_is_named(tmp_path: Path, change: dict[str, str], fault: s
     with pytest.raises(RefusalError, match=fault) as caught:
         load(written(tmp_path, **change))
     assert caught.value.code == "CONFIGURATION_INVALID"
+
+
+@pytest.mark.parametrize("where", ["db.example/fts?sslmode=verify-full", "/fts?host=/run/postgresql", "127.0.0.1/fts"])
+def test_databases_that_are_good_in_production(tmp_path: Path, where: str) -> None:
+    """FTS-SEC-3: over TLS with a verified certificate, or on this machine."""
+    more = KEYS + DATABASE.format(where) + MAIL + TOKEN
+    assert load(written(tmp_path, environment="PROD", more=more)).database_url("web").endswith(where)
 
 
 def test_trust_anchors_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
