@@ -17,6 +17,7 @@ from sqlalchemy import Row, and_, insert, or_, select
 from fts.audit.models import event
 from fts.audit.models import personal as personal_table
 from fts.db.database import Database, Work
+from fts.db.inserting import insert_pair
 from fts.keyring import Keyring
 
 _SALT_BYTES: Final = 16
@@ -63,29 +64,25 @@ async def record(
     persons = {name: value for name, value in about.items() if value is not None}
     packed = secrets.token_bytes(_SALT_BYTES) + canonical(persons) if persons else None
     digest = None if packed is None else hashlib.sha256(packed).digest()
-    inserted = await work.connection.execute(
-        insert(event)
-        .values(
-            at=work.now,
-            kind=kind,
-            actor=actor.role,
-            reference=actor.reference,
-            client_id=client_id,
-            document_id=document_id,
-            signing_id=signing_id,
-            data=data,
-            personal_sha256=digest,
-        )
-        .returning(event.c.id)
-    )
-    if packed is not None and digest is not None:
-        await work.connection.execute(
-            insert(personal_table).values(
-                event_id=inserted.scalar_one(),
-                sealed=work.keyring.seal("audit-custody", packed, digest.hex()),
-                signer_mac=None if signer_number is None else work.keyring.mac("signer", signer_number),
-            )
-        )
+    header = {
+        "at": work.now,
+        "kind": kind,
+        "actor": actor.role,
+        "reference": actor.reference,
+        "client_id": client_id,
+        "document_id": document_id,
+        "signing_id": signing_id,
+        "data": data,
+        "personal_sha256": digest,
+    }
+    if packed is None or digest is None:
+        await work.connection.execute(insert(event).inline(), header)
+    else:
+        closed = {
+            "sealed": work.keyring.seal("audit-custody", packed, digest.hex()),
+            "signer_mac": None if signer_number is None else work.keyring.mac("signer", signer_number),
+        }
+        await insert_pair(work, event, header, personal_table, "event_id", closed)
     work.tell("sequencer")
 
 

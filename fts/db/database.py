@@ -1,24 +1,23 @@
 """Connections and transactions (design, section 4): SQLite with WAL and full synchronisation, or PostgreSQL."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from functools import partial
+from typing import Final
 
-from sqlalchemy import event, make_url
+from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
+from fts.db.group import Bounds, Ring, Writer
+from fts.db.sqlite import Run, connected
 from fts.jobs.ports import Tier
 from fts.keyring import Keyring
 from timestamping.clock import Clock
 
-Ring = Callable[[Tier, str], None]
-"""Tells the processes of a tier ("web" or "worker") about a subject, after the commit."""
-
-_WRITES: Final = "fts_writes"
-_BUSY_MILLISECONDS: Final = 15_000
+_BOUNDS: Final = Bounds()
+_POOL: Final = {"pool_size": 8, "max_overflow": 8}
 _POSTGRESQL_OPTIONS: Final = (
     "-c idle_in_transaction_session_timeout=60000 -c statement_timeout=60000 -c synchronous_commit=on"
 )
@@ -32,6 +31,8 @@ class Work:
     connection: AsyncConnection
     now: datetime
     keyring: Keyring
+    together: Run | None = None
+    """On SQLite: runs several statements of the driver in one hand-over."""
     _notices: list[tuple[Tier, str]] = field(default_factory=list)
 
     def tell(self, tier: Tier, subject: str = "") -> None:
@@ -48,36 +49,50 @@ class Work:
 class Database:
     """The database of one process."""
 
-    def __init__(self, url: str, clock: Clock, keyring: Keyring, ring: Ring = lambda _tier, _subject: None) -> None:
-        """Prepare the connections; `url` as SQLAlchemy has it (`sqlite+aiosqlite:///path`)."""
-        embedded = make_url(url).get_backend_name() == "sqlite"
-        options = {} if embedded else {"options": _POSTGRESQL_OPTIONS}
-        self._engine = create_async_engine(url, pool_size=8, max_overflow=8, connect_args=options)
+    def __init__(
+        self,
+        url: str,
+        clock: Clock,
+        keyring: Keyring,
+        ring: Ring = lambda _tier, _subject: None,
+        bounds: Bounds = _BOUNDS,
+    ) -> None:
+        """Prepare the connections; `url` as SQLAlchemy has it (`sqlite+aiosqlite:///path`); `bounds` are for SQLite."""
         self._clock = clock
         self._keyring = keyring
         self._ring = ring
-        self._embedded = embedded
-        self._writing: asyncio.Lock | nullcontext[None] = asyncio.Lock() if self._embedded else nullcontext()
-        if self._embedded:
-            event.listen(self._engine.sync_engine, "connect", _configure)
-            event.listen(self._engine.sync_engine, "begin", _begin)
+        self._writer: Writer | None = None
+        parsed = make_url(url)
+        if parsed.get_backend_name() == "sqlite":
+            path = parsed.database or ""
+            self._engine = create_async_engine(url, **_POOL, async_creator=partial(connected, path))
+            self._writer = Writer(url, path, ring, bounds)
+        else:
+            self._engine = create_async_engine(url, **_POOL, connect_args={"options": _POSTGRESQL_OPTIONS})
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
-        """Give a connection for reading; on SQLite each statement sees the newest state."""
-        async with self._engine.connect() as connection, connection.begin():
+        """Give a connection for reading, which commits nothing; on SQLite each statement sees the newest state."""
+        async with self._engine.connect() as connection:
             yield connection
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[Work]:
-        """Give a transaction that is committed at the end, or undone on an error; then ring."""
-        async with self._writing, self._engine.connect() as plain:
-            connection = await plain.execution_options(**{_WRITES: True})
-            async with connection.begin():
+        """Give a transaction that is committed at the end, or undone on an error; then ring.
+
+        On SQLite those that wait for each other share a commit (`fts.db.group`): inside, wait for nothing but the
+        database and what is as quick.
+        """
+        if self._writer is None:
+            async with self._engine.begin() as connection:
                 work = Work(connection, self._clock(), self._keyring)
                 yield work
-        for tier, subject in work.notices:
-            self._ring(tier, subject)
+            for tier, subject in work.notices:
+                self._ring(tier, subject)
+            return
+        async with self._writer.turn() as turn:
+            work = Work(turn.connection, self._clock(), self._keyring, turn.member.run, turn.notices)
+            yield work
 
     @property
     def dialect(self) -> str:
@@ -86,27 +101,6 @@ class Database:
 
     async def close(self) -> None:
         """Close all connections."""
+        if self._writer is not None:
+            await self._writer.close()
         await self._engine.dispose()
-
-
-def _configure(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    for pragma in (
-        "journal_mode=WAL",
-        "synchronous=FULL",
-        "foreign_keys=ON",
-        f"busy_timeout={_BUSY_MILLISECONDS}",
-        "secure_delete=ON",
-    ):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-def _begin(connection: Any) -> None:
-    """Take the write lock at once in a writing transaction: a read that turns into a write may fail half-way.
-
-    Reads need no transaction of their own, which would cost as much as the read.
-    """
-    if connection.get_execution_options().get(_WRITES, False):
-        connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -188,11 +188,15 @@ async def exists(connection: AsyncConnection, document: Document, now: datetime)
 async def downloaded(services: Services, client: Client, actor: Actor, document_id: str) -> Document:
     """Return a document whose original is about to be handed over, and record that.
 
+    The document is read before the transaction, which makes sure that it is still there.
+
     Raises:
         ProblemError: DOCUMENT_NOT_FOUND.
     """
+    async with services.database.read() as connection:
+        document = await get(services.vault, connection, client.id, document_id, services.clock())
     async with services.database.write() as work:
-        document = await get(services.vault, work.connection, client.id, document_id, work.now)
+        await check_there(work, document)
         await record(
             work,
             "document.downloaded",
@@ -201,7 +205,17 @@ async def downloaded(services: Services, client: Client, actor: Actor, document_
             document_id=document_id,
             sha256=document.sha256.hex(),
         )
-        return document
+    return document
+
+
+async def check_there(work: Work, document: Document) -> None:
+    """Make sure that a document that was read before the transaction is not gone.
+
+    Raises:
+        ProblemError: DOCUMENT_NOT_FOUND.
+    """
+    if not await exists(work.connection, document, work.now):
+        raise ProblemError("DOCUMENT_NOT_FOUND", f"there is no document {document.id}")
 
 
 async def judge(

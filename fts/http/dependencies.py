@@ -1,4 +1,7 @@
-"""What routes ask for: the services, the client of the credentials, who acts from where."""
+"""What routes ask for: the services, the client of the credentials, who acts from where.
+
+All are `async`: the framework would send a plain function to another thread, at each request.
+"""
 
 from typing import Annotated
 
@@ -13,7 +16,7 @@ from fts.services import Services
 _SCHEME = HTTPBasic(auto_error=False, description="The client's id and secret.")
 
 
-def services_of(request: Request) -> Services:
+async def services_of(request: Request) -> Services:
     """Return the services of the process."""
     services: Services = request.app.state.services
     return services
@@ -22,7 +25,7 @@ def services_of(request: Request) -> Services:
 ServicesDep = Annotated[Services, Depends(services_of)]
 
 
-def _client(request: Request, _described: Annotated[object, Security(_SCHEME)]) -> Client:
+async def _client(request: Request, _described: Annotated[object, Security(_SCHEME)]) -> Client:
     """Return the client that the admission let in."""
     return client_of(request.scope)
 
@@ -30,12 +33,12 @@ def _client(request: Request, _described: Annotated[object, Security(_SCHEME)]) 
 ClientDep = Annotated[Client, Depends(_client)]
 
 
-def _actor_client(request: Request) -> Actor:
+async def _actor_client(request: Request) -> Actor:
     state = request.state
     return Actor("client", _text(state.address), state.reference, state.authenticated.credential_id)
 
 
-def _actor_signer(request: Request) -> Actor:
+async def _actor_signer(request: Request) -> Actor:
     return Actor("signer", _text(request.state.address), request.state.reference)
 
 
