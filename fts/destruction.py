@@ -23,6 +23,7 @@ from fts.signings import store
 from fts.signings.states import BEFORE_THE_VALUE, State
 from fts.signings.store import StaleError, move
 from fts.timestamps import documents as timestamps
+from storage.ports import StorageError
 
 _TRIALS: Final = 5
 
@@ -154,11 +155,12 @@ async def delete_all(services: Services, client_id: str, actor: Actor, *, even_i
     """Destroy all documents of a client and return the report: what was destroyed, and what is in use.
 
     Raises:
-        StorageError: some could not be destroyed now.
+        StorageError: some could not be destroyed now; all of them are ordered, and are not found any more.
     """
     async with services.database.read() as connection:
         ids = await documents_of(connection, client_id)
     destroyed, objects, in_use = 0, 0, []
+    failure: StorageError | None = None
     for document_id in ids:
         try:
             done = await destroy(
@@ -167,9 +169,14 @@ async def delete_all(services: Services, client_id: str, actor: Actor, *, even_i
         except ProblemError:
             in_use.append(document_id)
             continue
+        except StorageError as error:
+            failure = error
+            continue
         if done is not None:
             destroyed += 1
             objects += len(done.objects)
+    if failure is not None:
+        raise failure
     return {"documents": destroyed, "objects": objects, "in_use": in_use}
 
 

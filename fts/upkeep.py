@@ -108,17 +108,20 @@ async def _destroy_all(services: Services, find: Callable[[], Awaitable[list[tup
                 done += 1
             except ProblemError:
                 continue
-            except StorageError:
+            except (StorageError, RefusalError):
                 _LOG.exception("%s/%s is ordered to be destroyed; the store failed", client_id, document_id)
                 done += 1
 
 
 async def _carry_on(services: Services) -> None:
-    """Carry out orders that a crash or the store interrupted."""
+    """Carry out orders that a crash or the store interrupted; one that fails again keeps no other waiting."""
     async with services.database.read() as connection:
         orders = await open_orders(connection, services.clock() - _ORDER_AGE, _MOST)
     for order in orders:
-        await carry_out(services, order)
+        try:
+            await carry_out(services, order)
+        except (StorageError, RefusalError):
+            _LOG.exception("%s/%s cannot be destroyed yet", order.client_id, order.document_id)
 
 
 async def _expire(services: Services) -> None:
