@@ -24,6 +24,8 @@ _HEADERS: Final = (
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"x-frame-options", b"DENY"),
 )
+_WATCHED: Final = frozenset({"/health/live", "/health/ready"})
+"""What a load balancer asks for, by whatever name it knows the process, and under any load."""
 _CONTENT_POLICY: Final = b"default-src 'none'; frame-ancestors 'none'"
 
 
@@ -48,7 +50,7 @@ class Outermost:
         scope.setdefault("state", {})["reference"] = reference
         answer = _Marked(send, reference, secure=self._secure)
         path = scope["path"]
-        if not path.startswith("/health/"):
+        if path not in _WATCHED:
             hosts = [value.lower() for name, value in scope["headers"] if name == b"host"]
             if hosts != [self._host]:
                 await _refuse(answer, ProblemError("HOST_UNKNOWN", "the Host header names another host"), reference)

@@ -1,40 +1,10 @@
 """The whole line on PostgreSQL, each process with the least rights: design sections 4 and 8, FTS-GDPR-5."""
 
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
-
 import psycopg
 import pytest
 
+from tests.e2e.gateway.conftest import Separated
 from tests.samples.sound import SOUND
-from tests.support.gateway import Gateway
-from tests.support.postgres import OWNER, PostgresDatabase, postgres
-
-ROLES = ("web", "worker", "sequencer", "operator")
-
-
-class Separated(Gateway):
-    """A gateway whose processes are users of their own in the database."""
-
-    def __init__(self, directory: Path, database: PostgresDatabase, **configuration: Any) -> None:
-        super().__init__(directory, database=database.url_as(OWNER), **configuration)
-        self.database = database
-
-    def migrated(self) -> None:
-        """Give each role its login."""
-        self.configuration["databases"] = {role: self.database.url_of(f"fts_{role}") for role in ROLES}
-        self.write()
-
-
-@pytest.fixture(scope="module")
-def separated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Separated]:
-    directory = tmp_path_factory.mktemp("separated")
-    with (
-        postgres(directory) as server,
-        Separated(directory, server.create(OWNER), limits={"sweep_seconds": 0.3}) as running,
-    ):
-        yield running
 
 
 def test_a_document_from_upload_to_destruction(separated: Separated) -> None:

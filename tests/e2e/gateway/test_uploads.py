@@ -72,6 +72,12 @@ def rows(gateway: Gateway) -> int:
         database.close()
 
 
+def left(gateway: Gateway) -> tuple[int, int, int]:
+    """Return how many documents, objects (half-written ones too) and keys there are."""
+    data = gateway.directory / "data"
+    return rows(gateway), len(list((data / "objects").glob("*/*"))), len(list((data / "keys").glob("*/*")))
+
+
 def spooled(gateway: Gateway) -> list[Path]:
     return list((gateway.directory / "data" / "spool").iterdir())
 
@@ -141,7 +147,7 @@ class TestTransfer:
     """What arrives is what was sent, or nothing was."""
 
     def test_over_the_cap(self, small: Gateway) -> None:
-        before = rows(small)
+        before = left(small)
         assert code(put(small.account, bytes(CAP + 1))) == "BODY_TOO_LARGE"
 
         def pieces() -> Iterator[bytes]:
@@ -150,7 +156,7 @@ class TestTransfer:
 
         chunked = small.account.api.put("/v1/documents/chunked", content=pieces(), headers=headers(b""))
         assert code(chunked) == "BODY_TOO_LARGE"
-        assert rows(small) == before
+        assert left(small) == before
         assert spooled(small) == []
 
     def test_just_under_the_cap(self, small: Gateway) -> None:
@@ -161,13 +167,13 @@ class TestTransfer:
         assert answer.status_code == 201 or answer.json()["code"] != "BODY_TOO_LARGE"
 
     def test_another_digest(self, small: Gateway) -> None:
-        before = rows(small)
+        before = left(small)
         data = SOUND["one_page"]()
         wrong = headers(data + b"x")["content-digest"]
         assert code(put(small.account, data, **{"content-digest": wrong})) == "DIGEST_MISMATCH"
         for malformed in ("", "sha-256=", "md5=:AAAA:", "sha-256=:AAAA:", "x" * 5000):
             assert code(put(small.account, data, **{"content-digest": malformed})) == "DIGEST_REQUIRED"
-        assert rows(small) == before
+        assert left(small) == before
 
     def test_another_media_type(self, small: Gateway) -> None:
         for media_type in ("", "text/html", "multipart/form-data; boundary=x", "application/pdfx"):
@@ -209,15 +215,15 @@ class TestTransfer:
         assert code(answer) in {"REQUEST_INVALID", "NOT_FOUND"}
 
     def test_a_connection_that_ends_early_leaves_nothing(self, small: Gateway) -> None:
-        before = rows(small)
+        before = left(small)
         for _ in range(3):
             connection = begun(small, announced=100_000)
             connection.sendall(b"%PDF-1.7 half")
             connection.close()
-        wait_for(lambda: spooled(small) == [])
-        assert rows(small) == before
+        wait_for(lambda: (spooled(small), left(small)) == ([], before))
 
     def test_a_sender_that_drips_is_ended(self, small: Gateway) -> None:
+        before = left(small)
         connection = begun(small, announced=100_000)
         dripping = Thread(target=drip, args=(connection,), daemon=True)
         dripping.start()
@@ -225,7 +231,7 @@ class TestTransfer:
         assert b"408" in answer.split(b"\r\n")[0]
         connection.close()
         dripping.join()
-        wait_for(lambda: spooled(small) == [])
+        wait_for(lambda: (spooled(small), left(small)) == ([], before))
 
 
 def begun(gateway: Gateway, announced: int) -> socket.socket:
@@ -247,7 +253,7 @@ def drip(connection: socket.socket) -> None:
         return
 
 
-def wait_for(condition: object, seconds: float = 5.0) -> None:
+def wait_for(condition: object, seconds: float = 15.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():  # type: ignore[operator]
         assert time.monotonic() < deadline, "it did not come about"
