@@ -18,7 +18,7 @@ from signing.trust.path import TrustAnchors
 from signing.trust.stamps import authority_path
 from signing.trust.validation_data import ValidationData, ValidationDataEngine
 from signing.xades.archive import add_archive_timestamp, add_signature_timestamp, authority_data
-from signing.xades.names import ds, xades, xades141
+from signing.xades.names import xades, xades141
 from signing.xades.references import References
 from signing.xades.structure import (
     ARCHIVE_TIMESTAMP,
@@ -28,7 +28,7 @@ from signing.xades.structure import (
     read_signature,
 )
 from signing.xades.unsigned import add_timestamp_validation_data, add_validation_data, unsigned_properties
-from signing.xades.verify import verify_document
+from signing.xades.verify import signatures_of, verify_document
 from signing.xml.c14n import XmlDocument
 from signing.xml.ports import XmlTooLargeError
 from signing.xml.reading import parse
@@ -85,7 +85,8 @@ async def extend(
 ) -> Extended:
     """Add to each valid signature what it lacks to LTA, and an archive timestamp over all of it.
 
-    A signature that is broken or of an unknown authority is left as it is; the result says which and why.
+    A signature that is broken, of an unknown authority, or of a form outside the baseline is left as it is; the result
+    says which and why.
 
     Args:
         document: the XML, seekable.
@@ -132,7 +133,7 @@ def judge(
     """
     report = DocumentReport(size=0, verified_at=now)
     verify_document(references, anchors, now, report, required=required)
-    return list(zip(references.document.root.iter(ds("Signature")), report.signatures, strict=False))
+    return list(zip(signatures_of(references.document.root), report.signatures, strict=False))
 
 
 async def extend_document(
@@ -161,7 +162,7 @@ async def extend_document(
     """
     work = _Extension(references, digest, engine, timestamps, clock)
     for element, report in judged:
-        if report.level is None:
+        if report.level is None or any(note.code == "NOT_BASELINE" for note in report.notes):
             progress.incomplete.append(f"{report.field_name}: {_reason(report)}")
             continue
         token = await work.extend(element, report.level)
@@ -241,4 +242,5 @@ class _Extension:
 
 def _reason(report: SignatureReport) -> str:
     findings = [*report.problems, *(problem for stamp in report.timestamps for problem in stamp.problems)]
+    findings += [note for note in report.notes if note.code == "NOT_BASELINE"]
     return "; ".join(finding.message for finding in findings) or "it is not valid"

@@ -56,6 +56,15 @@ _OTHER_FORMS: Final = {
     "ArchiveTimeStamp": " (of XAdES 1.3.2)",
 }
 """Properties outside the baseline levels, with the form that they make (ETSI EN 319 132-2)."""
+_COUNTER_SIGNED: Final = (
+    xades("CounterSignature"),
+    xades("UnsignedSignatureProperties"),
+    xades("UnsignedProperties"),
+    xades("QualifyingProperties"),
+    ds("Object"),
+    ds("Signature"),
+)
+"""What a counter-signature stands in, from the inside (EN 319 132-1, clause 5.2.7.2)."""
 
 
 @dataclass(slots=True)
@@ -114,7 +123,7 @@ def verify_document(
         DocumentError: the document has no canonical form.
     """
     root = references.document.root
-    elements = list(root.iter(ds("Signature")))
+    elements = signatures_of(root)
     if not elements:
         report.problems.append(Finding("NOT_SIGNED", "the document carries no signature"))
     most = LIMITS.signatures - len(report.signatures)
@@ -131,6 +140,17 @@ def verify_document(
             names = ", ".join(left)
             part.problems.append(Finding("PART_COVERED", f"the signature leaves parts of the document open: {names}"))
             part.level = None
+
+
+def signatures_of(root: etree._Element) -> list[etree._Element]:
+    """Return the signatures of a document, in order, without counter-signatures, which are properties of others."""
+    return [each for each in root.iter(ds("Signature")) if not _is_counter_signature(each)]
+
+
+def _is_counter_signature(element: etree._Element) -> bool:
+    """Tell whether a signature stands where one of another signature's unsigned properties does, and nowhere else."""
+    tags = [each.tag for _, each in zip(_COUNTER_SIGNED, element.iterancestors(), strict=False)]
+    return tags == list(_COUNTER_SIGNED)
 
 
 class _Verification:
@@ -156,9 +176,6 @@ class _Verification:
     def run(self) -> Coverage:
         """Judge it; return what it covers."""
         report = self._report
-        if self._element.getparent() is not None and self._element.getparent().tag == xades("CounterSignature"):
-            report.problems.append(Finding("UNSUPPORTED_FORMAT", "counter-signatures are not read"))
-            return Coverage()
         if self._is_of_another_kind():
             message = "it has no qualifying properties of XAdES 1.3.2: plain XMLDSig, or an earlier XAdES, is not read"
             report.problems.append(Finding("UNSUPPORTED_FORMAT", message))
@@ -189,8 +206,8 @@ class _Verification:
 
     def _check_integrity(self, signature: XadesSignature) -> Coverage:
         problems = self._report.problems
-        for element in (*(each for each in signature.unsigned if each.tag not in _KNOWN), *signature.unread()):
-            problems.append(Finding("UNSUPPORTED_PROPERTY", _unread(element)))
+        self._report.notes += [_unread(each) for each in signature.unsigned if each.tag not in _KNOWN]
+        self._report.notes += [Finding("NOT_BASELINE", _outside(each, "")) for each in signature.unread()]
         coverage = Coverage()
         try:
             coverage = check_references(self._references, signature)
@@ -310,6 +327,8 @@ class _Verification:
             if "was revoked" in missing:
                 self._report.problems.append(Finding("SIGNER_REVOKED", missing))
             return Level.T
+        if any(note.code == "NOT_BASELINE" for note in self._report.notes):
+            return Level.T
         for archive in proven:
             if self._missing(signature, archive.position, path, tokens, best) is None:
                 return Level.LTA
@@ -350,13 +369,22 @@ class _Verification:
         )
 
 
-def _unread(element: etree._Element) -> str:
-    """Say which property is not read, and of which form of XAdES it is."""
+def _unread(element: etree._Element) -> Finding:
+    """Say which unsigned property is not read: it neither helps the signature nor harms it."""
     name = etree.QName(element)
     if name.namespace not in {XADES, XADES141}:
-        return f"the property {name.localname} of {name.namespace} is not of XAdES and is not read"
-    form = _OTHER_FORMS.get(name.localname.removesuffix("V2"), "")
-    return f"the property {name.localname}{form} is not read here; another validator may accept the signature"
+        message = f"the property {name.localname} of {name.namespace} is not of XAdES and is not read"
+        return Finding("UNSUPPORTED_PROPERTY", message)
+    if form := _OTHER_FORMS.get(name.localname.removesuffix("V2")):
+        return Finding("NOT_BASELINE", _outside(element, form))
+    if element.tag == xades("CounterSignature"):
+        return Finding("UNSUPPORTED_PROPERTY", "the property CounterSignature is not read: who it names is not judged")
+    return Finding("UNSUPPORTED_PROPERTY", f"the property {name.localname} is not read and counts for nothing")
+
+
+def _outside(element: etree._Element, form: str) -> str:
+    name = etree.QName(element).localname
+    return f"the property {name}{form} is not read and counts for nothing; beside it no level above T is reported"
 
 
 def _describe(report: TimestampReport, token: Token) -> None:

@@ -102,15 +102,15 @@ def without_properties(root: etree._Element) -> None:
     found.getparent().getparent().remove(found.getparent())
 
 
-OTHER_FORMS: dict[str, tuple[Callable[[etree._Element], None], str, str]] = {
-    "c": (adding(xades("CompleteCertificateRefs")), "UNSUPPORTED_PROPERTY", "CompleteCertificateRefs (form C)"),
-    "c-v2": (adding(xades141("CompleteCertificateRefsV2")), "UNSUPPORTED_PROPERTY", "(form C)"),
-    "x-1": (adding(xades("SigAndRefsTimeStamp")), "UNSUPPORTED_PROPERTY", "SigAndRefsTimeStamp (form X)"),
-    "x-2": (adding(xades141("RefsOnlyTimeStampV2")), "UNSUPPORTED_PROPERTY", "(form X)"),
-    "a-132": (adding(xades("ArchiveTimeStamp")), "UNSUPPORTED_PROPERTY", "ArchiveTimeStamp (of XAdES 1.3.2)"),
-    "foreign": (adding("{urn:other}Property"), "UNSUPPORTED_PROPERTY", "Property of urn:other"),
-    "countersigned": (counter_signed, "UNSUPPORTED_PROPERTY", "CounterSignature"),
-    "plain": (without_properties, "UNSUPPORTED_FORMAT", "plain XMLDSig"),
+OTHER_FORMS: dict[str, tuple[Callable[[etree._Element], None], str, str, str | None]] = {
+    "c": (adding(xades("CompleteCertificateRefs")), "NOT_BASELINE", "CompleteCertificateRefs (form C)", "T"),
+    "c-v2": (adding(xades141("CompleteCertificateRefsV2")), "NOT_BASELINE", "(form C)", "T"),
+    "x-1": (adding(xades("SigAndRefsTimeStamp")), "NOT_BASELINE", "SigAndRefsTimeStamp (form X)", "T"),
+    "x-2": (adding(xades141("RefsOnlyTimeStampV2")), "NOT_BASELINE", "(form X)", "T"),
+    "a-132": (adding(xades("ArchiveTimeStamp")), "NOT_BASELINE", "ArchiveTimeStamp (of XAdES 1.3.2)", "T"),
+    "foreign": (adding("{urn:other}Property"), "UNSUPPORTED_PROPERTY", "Property of urn:other", "LT"),
+    "countersigned": (counter_signed, "UNSUPPORTED_PROPERTY", "CounterSignature", "LT"),
+    "plain": (without_properties, "UNSUPPORTED_FORMAT", "plain XMLDSig", None),
 }
 
 
@@ -118,7 +118,7 @@ def test_forms_that_are_not_read_are_named(user: User, invoice: Path, tmp_path: 
     signed = tmp_path / "signed.xml"
     assert user.sign(invoice, signed, "--profile", "XADES_LT").returncode == 0
     paths = [tmp_path / f"{name}.xml" for name in OTHER_FORMS]
-    for path, (change, _, _) in zip(paths, OTHER_FORMS.values(), strict=True):
+    for path, (change, *_) in zip(paths, OTHER_FORMS.values(), strict=True):
         tree = etree.parse(signed)
         change(tree.getroot())
         tree.write(path)
@@ -127,10 +127,12 @@ def test_forms_that_are_not_read_are_named(user: User, invoice: Path, tmp_path: 
     assert XADES141.encode() in earlier.read_bytes()
     files = {Path(file["file"]).stem: file for file in user.verify(*paths, earlier, signed)["files"]}
     assert files["signed"]["valid"]
-    for name, (_, code, text) in (*OTHER_FORMS.items(), ("earlier", (None, "UNSUPPORTED_FORMAT", "earlier XAdES"))):
-        problems = files[name]["signatures"][0]["problems"]
-        assert any(problem["code"] == code and text in problem["message"] for problem in problems), (name, problems)
-        assert not files[name]["valid"]
+    earlier_form = ("earlier", (None, "UNSUPPORTED_FORMAT", "earlier XAdES", None))
+    for name, (_, code, text, level) in (*OTHER_FORMS.items(), earlier_form):
+        (signature,) = files[name]["signatures"]
+        findings = signature["notes" if level else "problems"]
+        assert any(each["code"] == code and text in each["message"] for each in findings), (name, findings)
+        assert (files[name]["valid"], signature["level"]) == (level is not None, level)
 
 
 def test_a_file_without_rights_stops_no_other(user: User, invoice: Path, tmp_path: Path) -> None:

@@ -234,8 +234,8 @@ VECTORS = {
     "document gone": vector("container", data_moved_out, "REFERENCE"),
     "manifest entry": vector("manifest", writes("//ds:Manifest//ds:DigestValue", flips), "CONTENT_CHANGED"),
     "manifest entry gone": vector("manifest", removes("//ds:Manifest/ds:Reference"), "CONTENT_CHANGED"),
-    "counter-signature injected": vector(
-        "t", adds("//xades:UnsignedSignatureProperties", _COUNTER), "UNSUPPORTED_PROPERTY", "UNSUPPORTED_FORMAT"
+    "counter-signature as a child of the signature": vector(
+        "t", adds("/*/ds:Signature", _COUNTER), "SIGNATURE_DAMAGED", "UNSUPPORTED_FORMAT"
     ),
     "signature without content": vector(
         "b", adds("/*", f'<ds:Signature xmlns:ds="{DS}" Id="empty"/>'), "SIGNATURE_DAMAGED"

@@ -6,6 +6,7 @@ import pytest
 from lxml import etree
 
 from signing.ports import Level, Profile
+from signing.xades.names import ds, xades
 from signing.xades.ports import Packaging
 from tests.attack.xml.conftest import FILES, LEVELS, Materials, codes
 from tests.attack.xml.tampering import VECTORS
@@ -47,6 +48,23 @@ def test_a_removed_signature_timestamp_lowers_the_level(materials: Materials, li
     stamp.getparent().remove(stamp)
     report = verify_xml(line, etree.tostring(tree))
     assert (report.valid, report.level) == (True, Level.B)
+
+
+@pytest.mark.parametrize("kind", ["empty", "of another signature"])
+@pytest.mark.parametrize("name", ["t", "lta"])
+def test_an_injected_counter_signature_is_named_and_counts_for_nothing(
+    materials: Materials, line: Line, name: str, kind: str
+) -> None:
+    """Anybody may add an unsigned property: that takes nothing from the signature and gives nothing to it."""
+    original, other = (etree.fromstring(each) for each in materials[name])
+    counter = etree.SubElement(next(original.iter("{*}UnsignedSignatureProperties")), xades("CounterSignature"))
+    if kind == "empty":
+        etree.SubElement(etree.SubElement(counter, ds("Signature"), Id="c"), ds("SignedInfo"))
+    else:
+        counter.append(next(other.iter(ds("Signature"))))
+    report = verify_xml(line, etree.tostring(original), FILES)
+    assert (report.valid, report.level, len(report.signatures)) == (True, LEVELS[name], 1)
+    assert "UNSUPPORTED_PROPERTY" in {note.code for note in report.signatures[0].notes}
 
 
 def test_an_untrusted_signer_is_named(materials: Materials, line: Line, lines: Lines) -> None:
