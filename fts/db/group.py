@@ -8,7 +8,6 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,6 +16,7 @@ from typing import Any, Final, TypeVar
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
+from fts.db.hands import Hands
 from fts.db.shared import Shared
 from fts.db.sqlite import Answer, Cursor, Job
 from fts.jobs.ports import Tier
@@ -107,7 +107,7 @@ class Writer:
         self._shared = Shared(path)
         self._bounds = bounds
         self._engine = create_async_engine(url, pool_size=1, async_creator=self._member)
-        self._thread: ThreadPoolExecutor | None = None
+        self._hands: Hands | None = None
         self._group: _Group | None = None
         self._number = 0
         self._taken = False
@@ -163,10 +163,10 @@ class Writer:
         try:
             if self._group is not None:
                 await self._commit(self._group, self._number)
-            if self._thread is not None:
+            if self._hands is not None:
                 await self._handed(self._shared.close)
-                self._thread.shutdown()
-                self._thread = None
+                self._hands.end()
+                self._hands = None
             await self._engine.dispose()
         finally:
             self._holder = None
@@ -267,6 +267,6 @@ class Writer:
         self._taken = False
 
     async def _handed(self, job: Callable[[], T]) -> T:
-        if self._thread is None:
-            self._thread = ThreadPoolExecutor(1, thread_name_prefix="writes")
-        return await asyncio.get_running_loop().run_in_executor(self._thread, job)
+        if self._hands is None:
+            self._hands = Hands("writes")
+        return await self._hands.do(job)

@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="bench-custody-") as name:
         directory = Path(name)
         say(f"audited requests for {seconds:g} s")
-        load = audited_requests(directory / "load", seconds)
+        loads = [audited_requests(directory / "load", seconds)]
         say(f"chaining {rows} events on SQLite")
         (directory / "rows").mkdir()
         chains = [chained(f"sqlite+aiosqlite:///{directory / 'rows' / 'bench.sqlite3'}", rows)]
@@ -45,16 +45,28 @@ def main(arguments: list[str] | None = None) -> int:
         (directory / "postgres").mkdir()
         with postgres(directory / "postgres", durable=True) as server:
             chains.append(chained(server.create().url, rows))
+            say(f"audited requests for {seconds:g} s on PostgreSQL")
+            loads.append(audited_requests(directory / "load-postgres", seconds, server.create()))
         moved = []
         for store in ("files", "s3"):
             say(f"{size} MB through the gateway, on {store}")
             moved += transfers(directory / store, store, size, repeats)
     if options.json:
-        found = {"audited": vars(load), "chains": [vars(c) for c in chains], "transfers": [vars(m) for m in moved]}
+        found = {
+            "audited": [vars(load) for load in loads],
+            "chains": [vars(c) for c in chains],
+            "transfers": [vars(m) for m in moved],
+        }
         options.json.write_text(json.dumps(found, indent=2))
     print(f"{os.cpu_count()} cores, of which processes outside the benchmark kept {machine.others():.2f} busy.")
-    print(f"\naudited requests: {load.per_second:.0f}/s over {load.connections} connections, one web process;")
-    print(f"  p50 {load.p50_ms:.1f} ms, p95 {load.p95_ms:.1f} ms; {load.requests} requests, {load.events} events\n")
+    print(f"\ndurable audited requests per second, one web process, {loads[0].connections} connections:")
+    print(f"{'database':12} {'ours':>8} {'driver alone':>13} {'ratio':>6} {'p50 ms':>7} {'p95 ms':>7} {'requests':>9}")
+    for load in loads:
+        print(
+            f"{load.database:12} {load.per_second:8.0f} {load.bare_per_second:13.0f} "
+            f"{load.per_second / load.bare_per_second:6.2f} {load.p50_ms:7.1f} {load.p95_ms:7.1f} {load.requests:9}"
+        )
+    print("driver alone: the same statements, one durable commit for each record, one after the other.\n")
     return _show(chains, moved) if options.strict else _show(chains, moved) * 0
 
 
