@@ -19,6 +19,7 @@ from typing import Final, Self
 
 from fts.composition import compose
 from fts.document_tasks import DocumentTasks, settings_from
+from fts.dumps import forbid_dumps
 from fts.errors import CODED_ERRORS, DocumentTooComplexError, RefusalError, refusal_of
 from fts.frames import Message, encode, receive
 from fts.settings import DocumentLimits
@@ -72,7 +73,7 @@ async def _serve(channel: socket.socket) -> None:
         return
     settings = settings_from(configuration)
     memory = settings.limits.memory_bytes
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    forbid_dumps()
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     budget = _Budget.of(settings.limits)
     async with compose(settings) as composition:

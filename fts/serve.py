@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from fts.configuration import Configuration, load
+from fts.dumps import forbid_dumps
 from fts.errors import RefusalError
 from fts.exits import REFUSED, WRONG_USE, fail, refused_as
 from fts.keyring import KeyringError
@@ -73,9 +74,10 @@ def main() -> None:
 
 
 def _start(configuration: Configuration) -> None:
-    """Set up logging, and refuse to start half-configured."""
+    """Set up logging, forbid dumps, and refuse to start half-configured."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    forbid_dumps()
     keyring_of(configuration)
     configuration.engine_settings()
     if configuration.environment != "PROD":
