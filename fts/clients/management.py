@@ -4,8 +4,9 @@ import secrets
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 
+from fts.audit.models import event
 from fts.audit.service import Actor, record
 from fts.clients.definition import Definition, Scope, invalid
 from fts.clients.models import client as table
@@ -179,11 +180,23 @@ async def offboard(services: Services, client_id: str, actor: Actor) -> dict[str
         if account.offboarded_at is None:
             await work.connection.execute(update(table).where(table.c.id == client_id).values(offboarded_at=work.now))
             await record(work, "client.offboarding_begun", actor, client_id=client_id, credentials=ended)
-    report = await delete_all(services, client_id, actor, even_in_use=True)
+        begun = await work.connection.scalar(select(func.max(event.c.id)).where(event.c.client_id == client_id))
+    left = await delete_all(services, client_id, actor, even_in_use=True)
     await services.vault.keys.delete_owner(client_id)
     await services.vault.objects.remove_bucket(account.definition.bucket)
     async with services.database.write() as work:
-        report = {**report, "credentials": ended, "bucket": account.definition.bucket}
+        # a worker's sweep destroys what is left of an ended account, too: the trail has what both did
+        done = select(event.c.data).where(
+            event.c.client_id == client_id, event.c.kind == "document.deletion_ordered", event.c.id > (begun or 0)
+        )
+        orders = (await work.connection.execute(done)).scalars().all()
+        report = {
+            "documents": len(orders),
+            "objects": sum(order["objects"] for order in orders),
+            "in_use": left["in_use"],
+            "credentials": ended,
+            "bucket": account.definition.bucket,
+        }
         await record(work, "client.offboarded", actor, client_id=client_id, **report)
         return {"client": client_id, "at": work.now.isoformat().replace("+00:00", "Z"), **report}
 

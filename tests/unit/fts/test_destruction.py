@@ -5,17 +5,20 @@ import base64
 import hashlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import httpx
 import pytest
 from sqlalchemy import func, select
 
+from fts.clients.management import offboard
+from fts.destruction import delete_all
 from fts.documents.models import destruction as orders
 from fts.errors import RefusalError
 from fts.upkeep import sweep
 from storage.ports import StorageError
-from tests.support.embedded import Embedded, HandClock, code, embedded
+from tests.support.embedded import OPERATOR, Embedded, HandClock, code, embedded
 
 FAILURES = (StorageError("the bucket is away"), RefusalError("CONFIGURATION_INVALID", "no credential", "Add it."))
 Case = Callable[[Embedded, HandClock, httpx.AsyncClient], Awaitable[None]]
@@ -108,5 +111,22 @@ def test_destroying_all_orders_all_though_the_store_fails(tmp_path: Path) -> Non
         clock.go(seconds=10)
         await sweep(services)
         assert left(tmp_path) == (0, 0)
+
+    run(tmp_path, case)
+
+
+def test_the_report_of_an_offboarding_counts_what_a_sweep_destroyed_meanwhile(tmp_path: Path) -> None:
+    """FTS-OPS-6: the worker's sweep ends what is left of an account, perhaps before the command does."""
+
+    async def case(gateway: Embedded, _clock: HandClock, _http: httpx.AsyncClient) -> None:
+        async def after_the_sweep(*arguments: Any, **more: Any) -> dict[str, Any]:
+            await sweep(gateway.services)
+            return await delete_all(*arguments, **more)
+
+        with patch("fts.clients.management.delete_all", after_the_sweep):
+            report = await offboard(gateway.services, "town", OPERATOR)
+        assert (report["documents"], report["objects"], report["credentials"]) == (4, 4, 1)
+        again = await offboard(gateway.services, "town", OPERATOR)
+        assert (again["documents"], again["objects"], again["credentials"]) == (0, 0, 0)
 
     run(tmp_path, case)
