@@ -138,7 +138,7 @@ class NotExtendedError(DocumentError):
     """Signatures of the document could not be brought to LTA; nothing was written."""
 
     code = "NOT_EXTENDED"
-    remedy = "The message says why; where a service gave no answer, try again later."
+    remedy = "The message says which signatures, and why; they are not valid, or of a form that is not extended."
 
 
 class CertificateError(SigningError):

@@ -1,4 +1,4 @@
-"""`fts timestamp verify`: everything that is wrong with a token or reply, for people or as JSON."""
+"""`fts timestamp verify`: everything that is wrong with a token, reply or container, for people or as JSON."""
 
 import json
 from functools import partial
@@ -12,6 +12,7 @@ from fts import commands
 from fts.errors import RefusalError, file_refusal
 from fts.exits import REFUSED, WRONG_USE, fail, refused_as
 from fts.service_urls import check_urls
+from fts.timestamps.contained import ZIP, digests_of, read_contained
 from fts.timestamps.revocation import fetched, load_values
 from fts.timestamps.verify_report import report_json, show
 from fts.trust_files import load_trust_files
@@ -22,12 +23,16 @@ from timestamping.request import TimestampRequest, parse_request
 from timestamping.strict_der import MOST_OCTETS
 from timestamping.verify import verify
 
-_CHUNK: Final = 1024 * 1024
 _LARGEST_QUERY: Final = 64 * 1024
 
 
 def verify_command(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A token (.tst) or an authority's reply (.tsr).")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE", help="A token (.tst), an authority's reply (.tsr), or an ASiC-S container with a timestamp."
+        ),
+    ],
     data: Annotated[
         Path | None, typer.Option("--data", help="What is said to be stamped; it is hashed here. Not a file of a hash.")
     ] = None,
@@ -65,20 +70,27 @@ def verify_command(
 ) -> None:
     """Verify a timestamp strictly, offline unless --fetch is given; exit status 0 only if it is valid.
 
-    Give what it is said to be over: --data, --digest or --query. Certificates are judged at the time of the timestamp.
+    Give what it is said to be over: --data, --digest or --query; a container has it inside. Certificates are judged at
+    the time of the timestamp.
+
     With --crl, --ocsp or --fetch it is valid only if they, and what the token carries, show that none was revoked.
     """
-    if data is None and digest is None and query is None:
+    contained = None
+    if refused_as(WRONG_USE, partial(_read, file, len(ZIP))) == ZIP:
+        contained = refused_as(REFUSED, partial(read_contained, file))
+    if contained is None and data is None and digest is None and query is None:
         _wrong("nothing is given to compare the timestamp with", "Give --data, --digest or --query.")
+    if contained is not None and (data is not None or digest is not None):
+        _wrong("the container holds what is stamped", "Leave out --data and --digest.")
     if data is not None and digest is not None:
         _wrong("--data and --digest exclude each other", "Give one of them.")
     refused_as(WRONG_USE, partial(check_urls, allow_host or ()))
     values = refused_as(WRONG_USE, partial(load_values, crl or (), ocsp or ()))
     judged = partial(
         verify,
-        refused_as(WRONG_USE, partial(_read, file, MOST_OCTETS + 1)),
+        contained.token if contained else refused_as(WRONG_USE, partial(_read, file, MOST_OCTETS + 1)),
         clock=utc_now,
-        digests=refused_as(WRONG_USE, lambda: _digests(data, digest, algorithm)),
+        digests=contained.digests if contained else refused_as(WRONG_USE, lambda: _digests(data, digest, algorithm)),
         request=None if query is None else refused_as(WRONG_USE, partial(_request, query)),
         anchors=refused_as(WRONG_USE, partial(load_trust_files, trust or ())),
         untrusted=refused_as(WRONG_USE, partial(load_trust_files, untrusted or ())),
@@ -89,7 +101,7 @@ def verify_command(
         found = commands.run(fetched(report.path, allow_host or (), utc_now))
         unfetched = found.failures
         report = judged(revocation=values.with_(found.values))
-    result = report_json(report, str(file), unfetched)
+    result = report_json(report, str(file), unfetched, contained.name if contained else None)
     if as_json:
         typer.echo(json.dumps(result, indent=2))
     else:
@@ -118,15 +130,11 @@ def _digests(data: Path | None, digest: str | None, algorithm: DigestAlgorithm) 
         return {algorithm: value}
     if data is None:
         return None
-    running = {each: each.new() for each in DigestAlgorithm}
     try:
         with data.open("rb") as file:
-            while chunk := file.read(_CHUNK):
-                for each in running.values():
-                    each.update(chunk)
+            return digests_of(file)
     except OSError as error:
         raise file_refusal("TIMESTAMP_FILE", error, str(data)) from error
-    return {each: hash_.digest() for each, hash_ in running.items()}
 
 
 def _request(path: Path) -> TimestampRequest:

@@ -3,6 +3,7 @@
 The JSON object is stable:
 
     file, valid, conformant, verified_at
+    contained        name of the file in a container that is stamped
     kind             token or reply; status: PKIStatus of a reply
     time, accuracy_seconds, policy, serial_number and nonce (hexadecimal), qualified_statement
     imprint          algorithm (dotted identifier), value (hexadecimal)
@@ -36,11 +37,12 @@ _LONGEST_SHOWN: Final = 128
 _STYLES: Final = {Severity.INVALID: "red", Severity.NORM: "yellow", Severity.NOTE: "dim"}
 
 
-def report_json(report: Report, file: str, unfetched: Sequence[Json] = ()) -> Json:
-    """Return a report in the stable form, with what could not be fetched for it."""
+def report_json(report: Report, file: str, unfetched: Sequence[Json] = (), contained: str | None = None) -> Json:
+    """Return a report in the stable form, with what could not be fetched for it and what a container holds."""
     imprint = report.imprint
     return {
         "file": file,
+        "contained": contained,
         "valid": report.valid,
         "conformant": report.conformant,
         "verified_at": report.verified_at.isoformat(),
@@ -111,7 +113,9 @@ def _rows(result: Json) -> list[tuple[str, str]]:
     time, accuracy, imprint = result["time"], result["accuracy_seconds"], result["imprint"]
     statement = {True: "yes, by its own statement", False: "not stated", None: unread}
     trusted = " < ".join(readable_name(subject) for subject in result["path"][1:])
+    stamped = [] if result["contained"] is None else [("stamped file", printable(result["contained"]))]
     return [
+        *stamped,
         ("time", unread if time is None else _precise(datetime.fromisoformat(time))),
         ("accuracy", "not stated" if accuracy is None else f"{accuracy:g} s"),
         ("authority", readable_name(result["authority"])),

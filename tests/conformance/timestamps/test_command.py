@@ -16,8 +16,9 @@ from timestamping.algorithms import DigestAlgorithm
 DATA = b"what is stamped"
 DIGEST = DigestAlgorithm.SHA256.digest(DATA).hex()
 FIELDS = {
-    *("file", "valid", "conformant", "verified_at", "kind", "status", "time", "accuracy_seconds", "policy"),
-    *("serial_number", "nonce", "qualified_statement", "imprint", "authority", "path", "revocation", "findings"),
+    *("file", "contained", "valid", "conformant", "verified_at", "kind", "status", "time", "accuracy_seconds"),
+    *("policy", "serial_number", "nonce", "qualified_statement", "imprint", "authority", "path", "revocation"),
+    "findings",
 }
 
 

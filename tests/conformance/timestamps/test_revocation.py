@@ -1,5 +1,6 @@
 """Revocation of the certificates behind a timestamp beside OpenSSL and EU DSS, and on the command line (FTS-TS-5)."""
 
+import io
 import json
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -15,6 +16,7 @@ from typer.testing import CliRunner, Result
 from deploy.demo_pki.certificates import crl_path
 from deploy.demo_pki.server import Fault
 from fts.cli import application
+from signing.asic.timestamp_container import write_container
 from tests.conformance.programs import run
 from tests.conformance.timestamps.revoking import (
     AFTER,
@@ -231,3 +233,23 @@ def test_nothing_is_fetched_for_an_unknown_authority(own_line: Line, stamped: tu
     own_line.app.faults.update({crl_path(each): Fault("down") for each in ("root", "timestamping")})
     found = command(token, data, stranger, "--fetch", "--allow-host", own_line.pki.base_url, status=1)
     assert (found["revocation"]["unfetched"], found["revocation"]["certificates"]) == ([], [])
+
+
+def test_a_container(tmp_path: Path, tsa: Authority, oracle: Oracle) -> None:
+    """ASiC-S with one file and its timestamp, which carries what shows its authority good (EN 319 162-1, 4.3)."""
+    path, root = tmp_path / "letter.asics", pem_file(tmp_path / "root.pem", tsa.root.certificate)
+    for content, status in ((DATA, 0), (DATA + b"!", 1)):
+        with path.open("w+b") as output:
+            write_container(io.BytesIO(content), "letter.txt", tsa.token([crl(tsa.ca), crl(tsa.root)]), NOW, output)
+        done = CliRunner().invoke(application, ["timestamp", "verify", str(path), "--trust", str(root), "--json"])
+        result = json.loads(done.stdout)
+        assert (done.exit_code, result["valid"], result["contained"]) == (status, status == 0, "letter.txt")
+        assert result["revocation"]["status"] == "good"
+        (stamp,) = oracle.validate(path, [root]).timestamps
+        assert (stamp.indication == "PASSED") is (status == 0)
+    arguments = ["timestamp", "verify", str(path), "--trust", str(root)]
+    doubled = CliRunner().invoke(application, [*arguments, "--data", str(root)])
+    assert (doubled.exit_code, doubled.stderr.partition(":")[0]) == (2, "TIMESTAMP_USE")
+    path.write_bytes(path.read_bytes()[:-30])
+    broken = CliRunner().invoke(application, arguments)
+    assert (broken.exit_code, broken.stderr.partition(":")[0]) == (1, "ASIC_CONTAINER_INVALID")
