@@ -73,7 +73,7 @@ RIGHTS: Final[Mapping[str, Rights]] = MappingProxyType(
             "document_timestamp": _ALL,
             "destruction": _ALL,
             "job": _ALL,
-            "incident": ("SELECT", "UPDATE"),
+            "incident": _KEEP,
             "event": _ADD,
             "personal": ("SELECT", "INSERT", "DELETE"),
             "chain": _READ,

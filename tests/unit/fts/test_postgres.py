@@ -21,6 +21,7 @@ from fts.db import roles
 from fts.db.database import Database
 from fts.db.migrate import migrate
 from fts.db.tables import metadata
+from fts.incidents.service import Finding, note
 from fts.jobs.queue import claim, complete, enqueue
 from fts.keyring import Keyring
 from tests.support.postgres import OWNER, Postgres, PostgresDatabase, postgres
@@ -272,7 +273,6 @@ MAY_NOT: dict[str, list[LiteralString]] = {
     "fts_operator": [
         "INSERT INTO chain VALUES (1, 1, '')",
         "INSERT INTO checkpoint SELECT FROM checkpoint WHERE false",
-        "INSERT INTO incident (id) SELECT '' WHERE false",
         "DELETE FROM incident",
         "DELETE FROM credential",
         "DELETE FROM usage",
@@ -309,6 +309,26 @@ def test_who_acts_records_it(migrated: PostgresDatabase, role: str) -> None:
         await reader.close()
 
     asyncio.run(work())
+
+
+@pytest.mark.parametrize("role", ["fts_web", "fts_worker", "fts_operator"])
+def test_who_finds_a_security_event_has_it_reported(migrated: PostgresDatabase, role: str) -> None:
+    """FTS-GDPR-6: the operator finds one, too: `fts audit verify` that meets a record that was changed."""
+
+    async def work() -> None:
+        database = opened(migrated.url_of(role))
+        found = Finding("trail_tampered", None, Actor("operator", name=role), "link 1, event 1", count=2)
+        async with database.write() as transaction:
+            await note(transaction, found)
+        async with database.write() as transaction:
+            await note(transaction, found)
+        await database.close()
+
+    asyncio.run(work())
+    with migrated.connect() as connection:
+        [(count,)] = connection.execute("SELECT count FROM incident WHERE kind = 'trail_tampered'").fetchall()
+        connection.execute("DELETE FROM incident")
+    assert count == 4
 
 
 def test_the_worker_cannot_read_what_it_recorded(migrated: PostgresDatabase) -> None:
