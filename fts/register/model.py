@@ -164,7 +164,7 @@ def build(
                     ("mails", "reports of security events", "set by the recipients", place),
                 ),
             ),
-            Table("Transfers to third countries", ("transfer",), (("None: every place is in the EEA (FTS-GDPR-7).",),)),
+            Table("Transfers to third countries", ("transfer",), _transfers(configuration)),
             Table(
                 "Sub-processors",
                 ("name", "service", "place", "agreement"),
@@ -182,6 +182,13 @@ def build(
             Table("Measures (art. 32)", ("measure", "requirement"), MEASURES),
         ),
     )
+
+
+def _transfers(configuration: Configuration) -> tuple[tuple[str, ...], ...]:
+    outside = sorted(configuration.places - EEA)
+    if not outside:
+        return (("None: every place is in the EEA (FTS-GDPR-7).",),)
+    return tuple((f"Data is kept in {place}, outside the EEA; PROD refuses this (FTS-GDPR-7).",) for place in outside)
 
 
 def _controller(account: Account) -> tuple[str, ...]:

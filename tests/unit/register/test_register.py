@@ -35,9 +35,10 @@ def account(client_id: str, name: str, **more: Any) -> Account:
     return Account(Definition.model_validate(values | more), NOW, NOW, None, None)
 
 
-def made(**accounts: str) -> Register:
+def made(places: dict[str, Any] | None = None, **accounts: str) -> Register:
     configuration = Configuration.model_validate(
         {
+            **(places or {}),
             "environment": "TA",
             "operator": "Test operator",
             "public_url": "https://x.example",
@@ -72,6 +73,14 @@ def test_it_says_what_article_30_asks_for() -> None:
         assert part in shown
 
 
+@pytest.mark.parametrize("places", [{"place": "US"}, {"backup_places": ["BE", "US"]}])
+def test_what_is_kept_outside_the_eea_is_said(places: dict[str, Any]) -> None:
+    assert "None: every place is in the EEA" in markdown(made())
+    register = markdown(made(places))
+    assert "None: every place" not in register
+    assert "Data is kept in US, outside the EEA" in register
+
+
 def test_every_table_and_every_role_is_in_it() -> None:
     assert set(DATABASE) == set(metadata.tables), "a table that is not described"
     shown = markdown(made(town="Town"))
@@ -88,7 +97,7 @@ def test_names_break_neither_form() -> None:
 
 
 def test_the_pdf_is_sound_and_can_be_navigated(tmp_path: Path) -> None:
-    octets = pdf(made(**{f"town-{n}": f"Town {n}" for n in range(60)}))
+    octets = pdf(made(None, **{f"town-{n}": f"Town {n}" for n in range(60)}))
     path = tmp_path / "register.pdf"
     path.write_bytes(octets)
     if shutil.which("qpdf"):
