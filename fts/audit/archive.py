@@ -36,7 +36,7 @@ from fts.audit.archive_reading import (
     file_of,
     read,
 )
-from fts.audit.archive_walk import Told
+from fts.audit.archive_walk import Told, UnsoundError
 from fts.audit.chain import plain_event
 from fts.audit.checkpoints import Checkpoint
 from fts.audit.models import chain, checkpoint, checkpoint_token, event, personal
@@ -50,20 +50,6 @@ _SCRIPT: Final = Path(__file__).with_name("verify_archive.py")
 _BATCH: Final = 2000
 """Links that are read at once."""
 _DAY: Final = timedelta(days=1)
-
-
-class UnsoundError(RefusalError):
-    """What is to be archived, or was, is not as it was written."""
-
-    def __init__(self, bad: BadRecord) -> None:
-        where = ", ".join(
-            f"{name} {value}"
-            for name, value in (("line", bad.line), ("link", bad.seq), ("checkpoint", bad.checkpoint))
-            if value is not None
-        )
-        message = f"{bad.file}{f' ({where})' if where else ''}: {bad.what}"
-        super().__init__("ARCHIVE_UNSOUND", message, "Run fts audit verify; it names what was changed.")
-        self.bad = bad
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,7 +114,8 @@ def verified(
 
 
 async def _archived(services: "Services", trust: list[Path] | None, until: date, to: Path) -> "Outcome":
-    from fts.audit.archive import UnsoundError, archive
+    from fts.audit.archive import archive
+    from fts.audit.archive_walk import UnsoundError
     from fts.audit.service import record
     from fts.incidents.service import Finding, note
 

@@ -164,7 +164,9 @@ class _Reading:
     def whole(self, before: Archived | After | None) -> Archived:
         records = self._records()
         try:
-            number, day, reached = self._begin(next(records), before)
+            number, day, reached = self._begin(begin := next(records), before)
+            if self._visit is not None:
+                self._visit(begin)
             return self._rest(records, number, day, reached)
         except StopIteration:
             raise self._bad("the file is cut off") from None

@@ -1,10 +1,12 @@
 """Walking a whole archive (FTS-AUD-2): every file, in its order, without the database."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
+
+from cryptography import x509
 
 from fts.audit.archive_reading import (
     PERSONAL,
@@ -21,10 +23,25 @@ from fts.audit.archive_reading import (
     file_of,
     read,
 )
+from fts.errors import RefusalError, file_refusal
 from signing.trust.path import TrustAnchors
 
 Told = Callable[[Archived], None]
 """Is told each file that was read to its end."""
+
+
+class UnsoundError(RefusalError):
+    """What is to be archived, or was, is not as it was written."""
+
+    def __init__(self, bad: BadRecord) -> None:
+        where = ", ".join(
+            f"{name} {value}"
+            for name, value in (("line", bad.line), ("link", bad.seq), ("checkpoint", bad.checkpoint))
+            if value is not None
+        )
+        message = f"{bad.file}{f' ({where})' if where else ''}: {bad.what}"
+        super().__init__("ARCHIVE_UNSOUND", message, "Run fts audit verify; it names what was changed.")
+        self.bad = bad
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +99,21 @@ def walk_archive(
     except ArchiveError as error:
         return replace(walk.verdict, first_bad=error.bad)
     return walk.verdict
+
+
+def joined(directory: Path, trust: Iterable[x509.Certificate]) -> Reached:
+    """Verify an archive and return up to where it goes.
+
+    Raises:
+        RefusalError: ARCHIVE_UNSOUND, see `UnsoundError`; ARCHIVE_FILE.
+    """
+    try:
+        verdict = walk_archive(directory, TrustAnchors(trust))
+    except OSError as error:
+        raise file_refusal("ARCHIVE_FILE", error, directory.name) from error
+    if verdict.first_bad is not None or verdict.reached is None:
+        raise UnsoundError(verdict.first_bad or BadRecord("there is no file", TRAIL))
+    return verdict.reached
 
 
 class _Walk:

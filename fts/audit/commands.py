@@ -39,10 +39,13 @@ def verify_command(
     kept: Annotated[
         Path | None, typer.Option("--checkpoint", help="A checkpoint that was kept elsewhere (fts audit checkpoint).")
     ] = None,
+    archive: Annotated[
+        Path | None, typer.Option(help="An archive (fts audit archive): verified first; the trail must go on from it.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Walk the whole trail and name the first bad record; exit status 1 where there is one."""
-    verdict = _run(config, lambda services: _verified(services, trust, kept))
+    verdict = _run(config, lambda services: _verified(services, trust, kept, archive))
     if as_json:
         typer.echo(json.dumps(_verdict_json(verdict)))
     else:
@@ -106,6 +109,7 @@ def export_command(
     signing: Annotated[str | None, typer.Option(help="Id of a signing.")] = None,
     client: Annotated[str | None, typer.Option(help="Id of a client, with --document.")] = None,
     document: Annotated[str | None, typer.Option(help="Id of a document, with --client.")] = None,
+    archive: Annotated[Path | None, typer.Option(help="An archive that is read in place of the database.")] = None,
     trust: Trust = None,
 ) -> None:
     """Write a bundle that verifies with its own script and openssl, without the gateway."""
@@ -113,10 +117,14 @@ def export_command(
         raise typer.BadParameter("give --signing, or --client with --document")
 
     async def work(services: "Services") -> int:
+        from fts.audit.archive_export import bundle_from_archive
         from fts.audit.export import bundle
 
         roots = _anchors(services, trust)
         wanted = {"signing_id": signing} if signing else {"client_id": client, "document_id": document}
+        if archive is not None:
+            database, keyring = services.database, services.keyring
+            return await bundle_from_archive(database, keyring, roots, operator(), to, archive, **wanted)
         return await bundle(services.database, services.keyring, roots, operator(), to, **wanted)
 
     typer.echo(f"{_run(config, work)} events; verify with: python3 {printable(str(to / 'verify_bundle.py'))}")
@@ -160,9 +168,12 @@ def renew_command(
     typer.echo(f"{_run(config, work)} checkpoints were timestamped anew.")
 
 
-async def _verified(services: "Services", trust: list[Path] | None, kept: Path | None) -> "Verdict":
+async def _verified(
+    services: "Services", trust: list[Path] | None, kept: Path | None, archive: Path | None
+) -> "Verdict":
     from sqlalchemy import select
 
+    from fts.audit.archive_walk import joined
     from fts.audit.checkpoints import Checkpoint
     from fts.audit.models import event
     from fts.audit.service import record
@@ -178,7 +189,8 @@ async def _verified(services: "Services", trust: list[Path] | None, kept: Path |
             message = f"{kept.name} is no checkpoint: {error}"
             raise RefusalError("CHECKPOINT_INVALID", message, "fts audit checkpoint prints one.") from error
     roots = _anchors(services, trust)
-    verdict = await verify(services.database, services.keyring, roots, services.clock(), point)
+    reached = None if archive is None else await asyncio.to_thread(joined, archive, roots)
+    verdict = await verify(services.database, services.keyring, roots, services.clock(), point, reached)
     async with services.database.write() as work:
         await record(work, "trail.verified", operator(), events=verdict.events, ok=verdict.ok)
         if verdict.first_bad is not None:

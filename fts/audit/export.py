@@ -19,6 +19,9 @@ from fts.errors import RefusalError
 from fts.keyring import Keyring
 from timestamping.token import parse_token
 
+Tokens = list[tuple[str, bytes]]
+"""Tokens of a checkpoint, oldest first: algorithm, DER."""
+
 _SCRIPT: Final = Path(__file__).with_name("verify_bundle.py")
 _README: Final = """\
 Audit records of a transaction.
@@ -56,7 +59,7 @@ async def bundle(
     found = await trail(database, keyring, **wanted)
     events = [event for event in found if not event.kind.startswith("trail.")]
     if not events:
-        raise RefusalError("BUNDLE_EMPTY", "there are no such events", "Check client, document and signing.")
+        raise empty()
     async with database.write() as work:
         await record(work, "trail.exported", actor, **wanted, events=len(events))
     async with database.read() as connection:
@@ -65,7 +68,7 @@ async def bundle(
     bare = [number for number, found in tokens.items() if not found]
     if bare:
         raise _not_ready(f"the checkpoint {bare[0]} has no timestamp yet")
-    _write(directory, records, points, tokens, trust)
+    write_bundle(directory, records, points, tokens, trust)
     return len(records)
 
 
@@ -105,19 +108,36 @@ async def _proved(
     return records, points
 
 
-async def _tokens(connection: AsyncConnection, number: int) -> list[tuple[str, bytes]]:
+async def _tokens(connection: AsyncConnection, number: int) -> Tokens:
     table = checkpoint_token
     statement = select(table.c.algorithm, table.c.token).where(table.c.number == number).order_by(table.c.id)
     return [(row.algorithm, row.token) for row in await connection.execute(statement)]
 
 
-def _write(
+def empty() -> RefusalError:
+    """Return the refusal where nothing is found."""
+    return RefusalError("BUNDLE_EMPTY", "there are no such events", "Check client, document and signing.")
+
+
+def write_bundle(
     directory: Path,
     records: list[dict[str, Any]],
     points: dict[int, Checkpoint],
-    tokens: dict[int, list[tuple[str, bytes]]],
+    tokens: dict[int, Tokens],
     trust: list[x509.Certificate],
 ) -> None:
+    """Write a bundle.
+
+    Args:
+        directory: made for it.
+        records: each event's header, personal part, number, hash before it, checkpoint and proof.
+        points: the checkpoints by number.
+        tokens: their tokens, oldest first.
+        trust: roots of the timestamping authorities.
+
+    Raises:
+        RefusalError: FILE_EXISTS.
+    """
     try:
         directory.mkdir(mode=0o700, parents=True)
     except FileExistsError as error:

@@ -13,25 +13,23 @@ from cryptography import x509
 from sqlalchemy import Row, Select, and_, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from fts.audit.archive_reading import Reached
 from fts.audit.chain import FIRST, event_hash, link, plain_event
-from fts.audit.checkpoints import Checkpoint, imprint
+from fts.audit.checkpoints import Checkpoint
 from fts.audit.merkle import Tree
 from fts.audit.models import chain, checkpoint, checkpoint_token, event, personal
 from fts.audit.service import Event, canonical, event_of
+from fts.audit.tokens import SKEW, proven
 from fts.db.database import Database
 from fts.keyring import Keyring, KeyringError
 from signing.trust.path import PathError, TrustAnchors
-from timestamping.algorithms import DigestAlgorithm
 from timestamping.ports import TimestampError
-from timestamping.token import parse_token
 
 _BATCH: Final = 2000
 _UNCHAINED: Final = timedelta(seconds=10)
 """Age at which an event must be in the chain."""
 _UNANCHORED: Final = timedelta(minutes=10)
 """Age at which a link must have its checkpoint, and a checkpoint its token."""
-_SKEW: Final = timedelta(minutes=1)
-"""Between our clock and an authority's."""
 _WINDOW: Final = 100_000
 """Ids that one search for events outside the chain covers."""
 _UNREADABLE: Final = (ValueError, TypeError, OverflowError, AttributeError)
@@ -90,6 +88,7 @@ async def verify(
     trust: Sequence[x509.Certificate],
     now: datetime,
     kept: Checkpoint | None = None,
+    archived: Reached | None = None,
 ) -> Verdict:
     """Walk the trail, in bounded memory.
 
@@ -99,13 +98,16 @@ async def verify(
         trust: roots of the timestamping authorities, also of those that are out of use by now.
         now: the time.
         kept: a checkpoint that was kept elsewhere; the trail must contain it.
+        archived: up to where an archive goes that was verified; the trail must go on from there.
     """
     walk = _Walk(keyring, TrustAnchors(trust), now)
     async with database.read() as connection:
         try:
             await walk.along(connection)
             if kept is not None:
-                walk.compare(kept)
+                walk.compare(kept.number, kept.digest, kept.first_seq)
+            if archived is not None:
+                walk.compare(archived.checkpoint, archived.digest, archived.seq)
         except _BrokenLinkError as found:
             return replace(walk.verdict, first_bad=replace(found.bad, what=await _what_broke(connection, found)))
         except _BadError as found:
@@ -166,19 +168,19 @@ class _Walk:
         if (number := await connection.scalar(orphan)) is not None:
             raise _BadError(Bad(f"the checkpoint {number} is missing; its timestamp is there", checkpoint=number))
 
-    def compare(self, kept: Checkpoint) -> None:
+    def compare(self, number: int, digest: bytes | None, seq: int) -> None:
         """Find a checkpoint that was kept elsewhere.
 
         Raises:
             _BadError: the trail has another one, or none.
         """
-        found = self._seen.get(kept.number)
+        found = self._seen.get(number)
         if found is None:
-            what = f"the trail ends before the checkpoint {kept.number}, which was kept elsewhere"
-            raise _BadError(Bad(what, kept.first_seq, checkpoint=kept.number))
-        if found != kept.digest:
-            what = f"the checkpoint {kept.number} is another one than the one that was kept elsewhere"
-            raise _BadError(Bad(what, kept.first_seq, checkpoint=kept.number))
+            what = f"the trail ends before the checkpoint {number}, which was kept elsewhere"
+            raise _BadError(Bad(what, seq, checkpoint=number))
+        if found != digest:
+            what = f"the checkpoint {number} is another one than the one that was kept elsewhere"
+            raise _BadError(Bad(what, seq, checkpoint=number))
 
     def _link(self, row: Row[Any], previous: bytes) -> bytes:
         values: list[Any] = list(row)
@@ -234,23 +236,14 @@ class _Walk:
         self._seen[point.number] = point.digest
 
     async def _tokens(self, connection: AsyncConnection, point: Checkpoint) -> None:
-        table, earlier, newest = checkpoint_token, list[bytes](), None
-        after = point.at - _SKEW
+        table = checkpoint_token
         statement = select(table.c.covers, table.c.algorithm, table.c.token).where(table.c.number == point.number)
-        for row in await connection.execute(statement.order_by(table.c.id)):
-            try:
-                token = parse_token(row.token)
-                expected = imprint(point.digest, earlier, DigestAlgorithm(row.algorithm))
-                if not row.covers == token.imprint == expected:
-                    raise ValueError("it is over something else")
-                if token.gen_time < after:
-                    raise ValueError("it is older than what it covers")
-                self._anchors.path(token.tsu_certificate, token.certificates, token.gen_time)
-            except (TimestampError, PathError, *_UNREADABLE) as error:
-                what = f"a timestamp of the checkpoint {point.number} is not valid: {error}"
-                raise _BadError(Bad(what, point.first_seq, checkpoint=point.number)) from error
-            earlier.append(row.token)
-            newest = after = token.gen_time
+        rows = await connection.execute(statement.order_by(table.c.id))
+        try:
+            newest = proven(point, [(row.covers, row.algorithm, row.token) for row in rows], self._anchors).at
+        except (TimestampError, PathError, *_UNREADABLE) as error:
+            what = f"a timestamp of the checkpoint {point.number} is not valid: {error}"
+            raise _BadError(Bad(what, point.first_seq, checkpoint=point.number)) from error
         if newest is None and self._now - point.at > _UNANCHORED:
             what = f"the checkpoint {point.number} has no timestamp"
             raise _BadError(Bad(what, point.first_seq, checkpoint=point.number))
@@ -263,7 +256,7 @@ class _Walk:
     async def _unchained(self, connection: AsyncConnection) -> None:
         """Find events outside the chain; one that is dated in the future does not wait for its turn."""
         first, last = (await connection.execute(select(func.min(event.c.id), func.max(event.c.id)))).one()
-        overdue = or_(event.c.at < self._now - _UNCHAINED, event.c.at > self._now + _SKEW)
+        overdue = or_(event.c.at < self._now - _UNCHAINED, event.c.at > self._now + SKEW)
         for low in range(first or 0, (last or 0) + 1, _WINDOW):
             high = low + _WINDOW
             chained = and_(chain.c.event_id == event.c.id, chain.c.event_id >= low, chain.c.event_id < high)

@@ -9,10 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from cryptography import x509
+from sqlalchemy import insert
 
 from fts.audit.archive import Outcome, archive
 from fts.audit.archive_walk import ArchiveVerdict, walk_archive
+from fts.audit.chain import sequence
+from fts.audit.checkpoints import anchor, checkpoint
+from fts.audit.models import event
 from fts.audit.service import Actor
+from fts.db.database import Database
 from signing.trust.path import TrustAnchors
 from tests.unit.signing.issuing import authority, issue
 from tests.unit.timestamping.units import MOMENT, POLICY, TIME_STAMPING, Unit
@@ -46,6 +51,23 @@ def days(trail: Trail, count: int, *, checkpoints: int = 2, events: int = 3) -> 
             trail.now += timedelta(minutes=1)
         trail.now = (trail.now + timedelta(days=1)).replace(hour=8, minute=0)
     return trail
+
+
+def many(trail: Trail, count: int) -> None:
+    """Record many events at once; chain and timestamp them."""
+
+    rows = [{"at": trail.now, "kind": "signing.step", "actor": "system", "data": {"n": n}} for n in range(count)]
+
+    async def work(database: Database) -> None:
+        async with database.write() as transaction:
+            await transaction.connection.execute(insert(event), rows)
+        while await sequence(database, 5000):
+            pass
+        while await checkpoint(database):
+            pass
+        await anchor(database, trail.timestamp)
+
+    trail.run(work)
 
 
 def archived(trail: Trail, directory: Path, until: date | None = None, *more: x509.Certificate) -> Outcome:

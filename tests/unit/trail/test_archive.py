@@ -1,10 +1,11 @@
 """The trail in files, from SQLite and PostgreSQL, verified without either (FTS-AUD-1, FTS-AUD-2, FTS-GDPR-5)."""
 # ruff: noqa: S608 - the tests write their statements themselves
 
+import json
 import multiprocessing
 import os
+import shutil
 import signal
-import time
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
@@ -12,14 +13,20 @@ from pathlib import Path
 import pytest
 
 from fts.audit import archive as writing
+from fts.audit.archive_export import bundle_from_archive
+from fts.audit.archive_walk import UnsoundError, joined
 from fts.audit.checkpoints import renew
+from fts.audit.export import bundle
 from fts.audit.search import Query, search
 from fts.db.database import Database
 from fts.db.migrate import migrate
 from fts.errors import RefusalError
 from tests.support.postgres import postgres
-from tests.unit.trail.archives import OPERATOR, START, archived, days, judged, lasting_unit, octets, walked
+from tests.unit.trail import test_bundle
+from tests.unit.trail.archives import OPERATOR, START, archived, days, judged, lasting_unit, many, octets, walked
 from tests.unit.trail.trails import KEYRING, NUMBER, Trail
+
+EVENTS = 8_000
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +151,7 @@ def test_what_is_not_over_or_not_timestamped_is_refused(trail: Trail, tmp_path: 
 )
 def test_what_is_not_sound_is_not_archived(trail: Trail, tmp_path: Path, change: str) -> None:
     trail.tamper("PRAGMA foreign_keys = OFF", change)
-    with pytest.raises(writing.UnsoundError):
+    with pytest.raises(UnsoundError):
         archived(trail, tmp_path / "archive")
     assert sorted(octets(tmp_path / "archive" / "trail")) == [
         "2026-11-24.jsonl", "2026-11-25.jsonl", "2026-11-26.jsonl.partial",
@@ -153,7 +160,7 @@ def test_what_is_not_sound_is_not_archived(trail: Trail, tmp_path: Path, change:
 
 def test_an_authority_that_nobody_trusts_is_refused(trail: Trail, tmp_path: Path) -> None:
     trail.unit = lasting_unit("B")
-    with pytest.raises(writing.UnsoundError):
+    with pytest.raises(UnsoundError):
         archived(trail, tmp_path / "archive")
 
 
@@ -164,8 +171,41 @@ def test_a_chain_that_was_made_anew_does_not_fit_its_archive(trail: Trail, tmp_p
     trail.now = START
     trail.checkpoint()
     days(trail, 4)
-    with pytest.raises(writing.UnsoundError):
+    with pytest.raises(UnsoundError):
         archived(trail, tmp_path / "archive")
+
+
+def test_the_database_goes_on_from_its_archive(trail: Trail, tmp_path: Path) -> None:
+    archived(trail, tmp_path / "archive", date(2026, 11, 26))
+    reached = joined(tmp_path / "archive", [trail.unit.ca.certificate])
+    assert reached.seq == 12
+    trail.checkpoint()
+    assert trail.verify(archived=reached).ok
+
+
+@pytest.mark.parametrize("left", [0, 2])
+def test_a_database_whose_tail_was_cut_does_not_go_on_from_its_archive(trail: Trail, tmp_path: Path, left: int) -> None:
+    archived(trail, tmp_path / "archive", date(2026, 11, 26))
+    reached = joined(tmp_path / "archive", [trail.unit.ca.certificate])
+    rows = {"personal": "event_id", "chain": "seq", "event": "id"}
+    trail.tamper(
+        *(f"DELETE FROM {table} WHERE {column} > {3 * left}" for table, column in rows.items()),
+        *(f"DELETE FROM {table} WHERE number > {left}" for table in ("checkpoint_token", "checkpoint")),
+    )
+    assert trail.verify().ok, "nothing inside shows it"
+    bad = trail.verify(archived=reached).first_bad
+    assert bad is not None
+    assert (bad.checkpoint, bad.seq) == (4, 12)
+
+
+def test_a_database_whose_head_was_cut_is_reported(trail: Trail) -> None:
+    trail.tamper(
+        "DELETE FROM personal WHERE event_id < 7", "DELETE FROM event WHERE id < 7", "DELETE FROM chain WHERE seq < 7",
+        "DELETE FROM checkpoint_token WHERE number < 3", "DELETE FROM checkpoint WHERE number < 3",
+    )  # fmt: skip
+    bad = trail.verify().first_bad
+    assert bad is not None
+    assert bad.seq == 1
 
 
 def test_a_second_run_at_the_same_time_is_refused(trail: Trail, tmp_path: Path) -> None:
@@ -224,36 +264,111 @@ def test_three_renewals_over_ten_years_verify_offline(trail: Trail, tmp_path: Pa
         assert walked(tmp_path / "archive", *rest).first_bad is not None, "each of them is needed"
 
 
-def _written_slowly(url: str, folder: Path, unit: object, now: object) -> None:
-    """Archive while the disk is slow: each time that something is brought to it takes its time."""
-    sync = os.fsync
+def _killed_at(step: int, trail: Trail, folder: Path) -> None:
+    """Archive, and die by SIGKILL before the given step on the disk: what is brought to it, and what gets its name."""
+    steps, sync, named = iter(range(1, step + 1)), os.fsync, Path.replace
 
-    def slowly(descriptor: int) -> None:
-        time.sleep(0.03)
+    def last() -> None:
+        if next(steps) == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def fsync(descriptor: int) -> None:
+        last()
         sync(descriptor)
-        time.sleep(0.03)
 
-    os.fsync = slowly  # type: ignore[assignment]
-    trail = object.__new__(Trail)
-    trail.url, trail.unit, trail.now, trail.postgres = url, unit, now, None  # type: ignore[assignment]
+    def replace(path: Path, target: Path) -> Path:
+        last()
+        return named(path, target)
+
+    os.fsync, Path.replace = fsync, replace  # type: ignore[assignment, method-assign]
     archived(trail, folder)
 
 
-@pytest.mark.parametrize("after", [0.05, 0.2, 0.35, 0.5, 0.65, 0.8, 0.95, 1.1, 1.3])
-def test_a_run_that_was_killed_is_carried_on(trail: Trail, tmp_path: Path, after: float) -> None:
-    process = multiprocessing.get_context("fork").Process(
-        target=_written_slowly, args=(trail.url, tmp_path / "killed", trail.unit, trail.now)
-    )
-    process.start()
-    end = time.monotonic() + 20
-    while not (tmp_path / "killed").exists() and time.monotonic() < end:
-        time.sleep(0.005)
-    time.sleep(after)
-    os.kill(process.pid or 0, signal.SIGKILL)
-    process.join()
-    if any((tmp_path / "killed" / "trail").glob("*.jsonl")):
-        bad = walked(tmp_path / "killed", trail.unit.ca.certificate).first_bad
-        assert bad is None or "a run was cut short" in bad.what, "what has its name is whole"
-    archived(trail, tmp_path / "killed")
+def test_a_run_that_was_killed_is_carried_on(trail: Trail, tmp_path: Path) -> None:
+    """At every step on the disk: what has its name is whole, and the next run makes the same archive."""
     archived(trail, tmp_path / "whole")
-    assert octets(tmp_path / "killed") == octets(tmp_path / "whole")
+    step = 0
+    while True:
+        step += 1
+        folder = tmp_path / f"killed-{step}"
+        process = multiprocessing.get_context("fork").Process(target=_killed_at, args=(step, trail, folder))
+        process.start()
+        process.join()
+        if process.exitcode == 0:
+            break
+        assert process.exitcode == -signal.SIGKILL
+        if any((folder / "trail").glob("*.jsonl")):
+            bad = walked(folder, trail.unit.ca.certificate).first_bad
+            assert bad is None or "a run was cut short" in bad.what
+        archived(trail, folder)
+        assert octets(folder) == octets(tmp_path / "whole"), step
+    assert step > 3 * 6, "two files a day are brought to the disk, named, and their folders too"
+
+
+@pytest.mark.parametrize("wanted", [{"signing_id": "s1"}, {"client_id": "town", "document_id": "d1"}])
+def test_a_transaction_is_handed_over_from_the_archive(trail: Trail, tmp_path: Path, wanted: dict[str, str]) -> None:
+    """The same bundle as from the database, which another script and openssl judge; then nothing personal is left."""
+    trail.write(2, signing_id="s2", document_id="d2")
+    days(trail, 1)
+    archived(trail, tmp_path / "archive")
+    trust = [trail.unit.ca.certificate]
+
+    def exported(name: str) -> Path:
+        source = tmp_path / "archive"
+        trail.run(
+            lambda database: bundle_from_archive(database, KEYRING, trust, OPERATOR, tmp_path / name, source, **wanted)
+        )
+        return tmp_path / name
+
+    trail.run(lambda database: bundle(database, KEYRING, trust, OPERATOR, tmp_path / "one", **wanted))
+    one, two = octets(tmp_path / "one"), octets(exported("two"))
+    assert json.loads(one.pop("events.json")) == json.loads(two.pop("events.json"))
+    assert one == two
+    status, said = test_bundle.judged(tmp_path / "two")
+    assert (status, said.count("event ")) == (0, 24), said
+    assert NUMBER.encode() in (tmp_path / "two" / "events.json").read_bytes()
+    shutil.rmtree(tmp_path / "archive" / "personal")
+    assert NUMBER.encode() not in (exported("three") / "events.json").read_bytes()
+    assert test_bundle.judged(tmp_path / "three")[0] == 0
+    found = trail.run(lambda database: search(database, KEYRING, Query(kind="trail.exported"), OPERATOR))
+    assert [event.data.get("archive", False) for event in found] == [False, True, True]
+
+
+def test_nothing_is_handed_over_from_an_archive_that_was_bent(trail: Trail, tmp_path: Path) -> None:
+    archived(trail, tmp_path / "archive")
+    path = tmp_path / "archive" / "trail" / "2026-11-26.jsonl"
+    path.write_bytes(path.read_bytes().replace(b"signing.step0", b"signing.stop0"))
+    trust = [trail.unit.ca.certificate]
+    for wanted, code in (({"signing_id": "s1"}, "ARCHIVE_UNSOUND"), ({"signing_id": "s9"}, "ARCHIVE_UNSOUND")):
+        with pytest.raises(RefusalError) as refused:
+            trail.run(
+                lambda database, wanted=wanted: bundle_from_archive(
+                    database, KEYRING, trust, OPERATOR, tmp_path / "bundle", tmp_path / "archive", **wanted
+                )
+            )
+        assert refused.value.code == code
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_memory_does_not_grow_with_the_archive(tmp_path: Path) -> None:
+    """Four times as many events in a day, written and read back: the process needs no more for them."""
+    trail = Trail(f"sqlite+aiosqlite:///{tmp_path / 'trail.sqlite3'}", lasting_unit("A"), START)
+    many(trail, EVENTS)
+    grown = []
+    for day in (1, 2):
+        trail.now = START + timedelta(days=day)
+        Path("/proc/self/clear_refs").write_text("5")
+        before = _peak()
+        archived(trail, tmp_path / "archive")
+        assert walked(tmp_path / "archive", trail.unit.ca.certificate).ok
+        grown.append(_peak() - before)
+        many(trail, 4 * EVENTS)
+    size = (tmp_path / "archive" / "trail" / "2026-11-25.jsonl").stat().st_size
+    assert size > 4 * 300 * EVENTS
+    assert grown[1] < grown[0] + size / 4, (grown, size)
+
+
+def _peak() -> int:
+    """Return the most memory of this process since it was set back, in octets."""
+    status = Path("/proc/self/status").read_text()
+    return int(next(line for line in status.splitlines() if line.startswith("VmHWM:")).split()[1]) * 1024
