@@ -55,7 +55,7 @@ def content_response(
         headers["Content-Digest"] = headers["Repr-Digest"]
     headers["Content-Length"] = str(end - start)
     body = _pieces(file, start, end)
-    return StreamingResponse(body, status, headers, media_type=media_type, background=BackgroundTask(file.close))
+    return StreamingResponse(body, status, headers, media_type=media_type, background=BackgroundTask(_close, file))
 
 
 async def _pieces(file: BinaryIO, start: int, end: int) -> AsyncIterator[bytes]:
@@ -63,11 +63,24 @@ async def _pieces(file: BinaryIO, start: int, end: int) -> AsyncIterator[bytes]:
     position = 0
     try:
         while position < end:
-            piece = await asyncio.to_thread(file.read, min(_CHUNK, end - position))
+            piece = await asyncio.to_thread(_read, file, min(_CHUNK, end - position), end - position)
             if not piece:
                 raise EnvelopeError("the stored object is shorter than it was")
             if position + len(piece) > start:
                 yield piece[max(0, start - position) :]
             position += len(piece)
     finally:
+        await _close(file)
+
+
+def _read(file: BinaryIO, most: int, left: int) -> bytes:
+    """Read; what is read to its end is closed at once, before it needs another hand-over."""
+    piece = file.read(most)
+    if len(piece) >= left:
+        file.close()
+    return piece
+
+
+async def _close(file: BinaryIO) -> None:
+    if not file.closed:
         await asyncio.to_thread(file.close)
