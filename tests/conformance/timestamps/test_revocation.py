@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
@@ -134,7 +134,7 @@ def test_revoked(desk: Desk, oracle: Oracle, tsa: Authority, reason: str, when: 
     assert (indication, str(sub_indication).startswith("REVOKED")) == ("INDETERMINATE", True)
 
 
-LACKING = MappingProxyType(
+LACKING: MappingProxyType[str, tuple[Callable[[Authority], list[bytes]], str]] = MappingProxyType(
     {
         "nothing": (lambda _tsa: [], "unable to get certificate CRL"),
         "the unit's alone": (lambda tsa: [crl(tsa.ca)], "unable to get certificate CRL"),
@@ -153,7 +153,7 @@ LACKING = MappingProxyType(
 @pytest.mark.parametrize("name", LACKING)
 def test_what_is_lacking_is_missed(desk: Desk, oracle: Oracle, tsa: Authority, name: str) -> None:
     make, complaint = LACKING[name]
-    lists: list[bytes] = make(tsa)
+    lists = make(tsa)
     files = [part for number, each in enumerate(lists) for part in ("--crl", desk.write(f"{number}.crl", each))]
     empty = ("--ocsp", desk.write("other.ocsp", answer(tsa.ca, tsa.root, tsa.root)))
     found = desk.ours(*files, *(() if files else empty), status=1)
