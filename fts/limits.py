@@ -56,6 +56,8 @@ class GatewayLimits:
     """Time that a client's server has to take a message."""
     client_connections: int = 200
     """Requests of one client that one web process serves at a time; more get 429."""
+    client_uploads: int = 4
+    """Uploads of one client that one web process takes in at a time; more wait for their turn."""
     connections: int = 1000
     """Requests that one web process serves at a time; more get 503."""
 

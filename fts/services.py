@@ -13,6 +13,7 @@ from fts.clients.service import accounts
 from fts.configuration import Configuration, Role
 from fts.custody import probe, vault_of
 from fts.db.database import Database
+from fts.documents.turns import Turns
 from fts.incidents.service import Desk
 from fts.jobs.bell import Bell
 from fts.jobs.ports import Doorbell
@@ -37,6 +38,7 @@ class Services:
     clock: Clock
     desk: Desk
     """Takes in security events."""
+    uploads: Turns
 
     @property
     def limits(self) -> GatewayLimits:
@@ -77,6 +79,7 @@ async def wired(
             Changes(),
             clock,
             Desk(database, clock),
+            Turns(configuration.limits.client_uploads),
         )
     finally:
         bell.close()

@@ -96,7 +96,7 @@ async def upload(
     media_type = _agreed(client, request.headers.get("content-type", ""))
     wanted = service.Upload(document_id, _file_name(content_disposition), _sha256(content_digest), media_type)
     try:
-        async with asyncio.timeout(services.limits.upload_seconds):
+        async with services.uploads.of(client.id), asyncio.timeout(services.limits.upload_seconds):
             received = await service.receive(services, client, actor, wanted, _body(request, services))
     except TimeoutError as error:
         seconds = services.limits.upload_seconds
