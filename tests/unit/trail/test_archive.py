@@ -364,7 +364,7 @@ def test_memory_does_not_grow_with_the_archive(tmp_path: Path) -> None:
         grown.append(_peak() - before)
         many(trail, 4 * EVENTS)
     size = (tmp_path / "archive" / "trail" / "2026-11-25.jsonl").stat().st_size
-    assert size > 4 * 300 * EVENTS
+    assert size > 4 * 250 * EVENTS
     assert grown[1] < grown[0] + size / 4, (grown, size)
 
 
