@@ -16,12 +16,12 @@ from fts.audit.service import Actor
 from fts.clients.definition import load_folder
 from fts.clients.management import Issued, apply, plan
 from fts.configuration import Configuration
-from fts.db.migrate import migrate
 from fts.http.outermost import Outermost
 from fts.keyring import Keyring
 from fts.services import Services
 from fts.web import application
 from tests.support.gateway import write_client
+from tests.support.migrated import migrated
 
 HERE = "203.0.113.7"
 OPERATOR = Actor("operator", name="test")
@@ -88,7 +88,7 @@ async def embedded(directory: Path, clock: HandClock | None = None, **more: Any)
     configuration.data.mkdir(exist_ok=True)
     if not configuration.master_key.exists():
         Keyring.create_file(configuration.master_key)
-    await asyncio.to_thread(migrate, configuration.database_url())
+    await asyncio.to_thread(migrated, configuration.database_url())
     app = application(configuration, clock)
     keyring = Keyring.from_file(configuration.master_key)
     async with AsyncExitStack() as stack:

@@ -13,8 +13,8 @@ from hypothesis import settings
 from fts.audit.models import chain
 from fts.audit.service import Actor, record
 from fts.db.database import Database
-from fts.db.migrate import migrate
 from fts.keyring import Keyring
+from tests.support.migrated import migrated
 from tests.support.postgres import Postgres, postgres
 
 T = TypeVar("T")
@@ -72,14 +72,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
 @pytest.fixture
 def on_sqlite(tmp_path: Path) -> Place:
     url = f"sqlite+aiosqlite:///{tmp_path / 'trail.sqlite3'}"
-    migrate(url)
+    migrated(url)
     return Place(url)
 
 
 @pytest.fixture
 def on_postgresql(server: Postgres) -> Place:
     url = server.create().url
-    migrate(url)
+    migrated(url)
     return Place(url)
 
 

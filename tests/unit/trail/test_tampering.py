@@ -2,6 +2,7 @@
 # ruff: noqa: S608 - the tests write their statements themselves
 
 import secrets
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,11 +29,17 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trail]:
         yield filled(Trail(database.url, postgres=database))
 
 
+@pytest.fixture(scope="module")
+def kept_file(tmp_path_factory: pytest.TempPathFactory) -> Trail:
+    """The same trail on SQLite, to be copied by each test."""
+    return filled(Trail(f"sqlite+aiosqlite:///{tmp_path_factory.mktemp('sqlite') / 'trail.sqlite3'}"))
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def trail(request: pytest.FixtureRequest, tmp_path: Path) -> Trail:
     """Two checkpoints over six events each."""
     if request.param == "sqlite":
-        return filled(Trail(f"sqlite+aiosqlite:///{tmp_path / 'trail.sqlite3'}"))
+        return copied(request.getfixturevalue("kept_file"), tmp_path)
     kept: Trail = request.getfixturevalue("kept")
     assert kept.postgres is not None
     name = f"copy_{secrets.token_hex(6)}"
@@ -44,9 +51,16 @@ def trail(request: pytest.FixtureRequest, tmp_path: Path) -> Trail:
 
 
 @pytest.fixture
-def file(tmp_path: Path) -> Trail:
+def file(kept_file: Trail, tmp_path: Path) -> Trail:
     """The same on SQLite: what only its columns take."""
-    return filled(Trail(f"sqlite+aiosqlite:///{tmp_path / 'trail.sqlite3'}"))
+    return copied(kept_file, tmp_path)
+
+
+def copied(kept: Trail, directory: Path) -> Trail:
+    """Copy a trail on SQLite that nobody has open."""
+    path = directory / "trail.sqlite3"
+    shutil.copyfile(kept.path, path)
+    return Trail(f"sqlite+aiosqlite:///{path}", kept.unit, kept.now)
 
 
 def filled(made: Trail) -> Trail:

@@ -17,8 +17,8 @@ from fts.audit.checkpoints import anchor, checkpoint
 from fts.audit.service import Actor, record
 from fts.audit.walk import Verdict, verify
 from fts.db.database import Database
-from fts.db.migrate import migrate
 from fts.keyring import Keyring
+from tests.support.migrated import migrated
 from tests.support.postgres import PostgresDatabase
 from tests.unit.signing.issuing import authority, issue
 from tests.unit.timestamping.units import MOMENT, POLICY, TIME_STAMPING, Unit, make_unit
@@ -41,11 +41,11 @@ class Trail:
     unit: Unit = field(default_factory=make_unit)
     now: datetime = MOMENT
     postgres: PostgresDatabase | None = None
-    """The database, where it is none of SQLite's; a copy of another trail's has its tables already."""
+    """The database, where it is none of SQLite's; it has its tables already, as a file has that is there."""
 
     def __post_init__(self) -> None:
-        if self.postgres is None:
-            migrate(self.url)
+        if self.postgres is None and not self.path.exists():
+            migrated(self.url)
 
     @property
     def path(self) -> Path:
