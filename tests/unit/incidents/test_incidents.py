@@ -330,8 +330,10 @@ def test_what_cannot_be_written_is_kept(tmp_path: Path, monkeypatch: pytest.Monk
         with monkeypatch.context() as broken:
             broken.setattr(service, "note", full)
             await desk.close()
+            assert desk.unwritten_since == clock(), "which makes the node not ready"
         desk.notice(finding(None))
         await desk.close()
+        assert desk.unwritten_since is None
         async with gateway.services.database.read() as connection:
             assert (await connection.execute(select(table.c.count))).scalar_one() == 2
 
