@@ -21,7 +21,6 @@ from signing.asic.reading import Opened, opened_as
 from signing.ports import Profile
 from signing.xades import prepare as xades_prepare
 from signing.xades import verify as xades_verify
-from signing.xades.names import ds
 from signing.xades.ports import DataObject, Packaging
 from signing.xades.state import Prepared
 from signing.xml.c14n import XmlDocument
@@ -45,7 +44,7 @@ def inspect_xml(document: BinaryIO) -> Message:
     tree.canonical(tree.root, Canonicalization.EXCLUSIVE)
     return {
         "pages": count_parts(text),
-        "signatures": sum(1 for _ in tree.root.iter(ds("Signature"))),
+        "signatures": len(list(xades_verify.signatures_of(tree.root))),
         "repair": None,
     }
 
