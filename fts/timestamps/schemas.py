@@ -44,7 +44,7 @@ class TimestampOrder(BaseModel):
     """A number in hexadecimal that the token repeats."""
     policy: Annotated[str, StringConstraints(max_length=128, pattern=r"^[0-2](\.(0|[1-9]\d*)){1,31}$")] | None = None
     """Identifier of the policy; the default one where it is left out."""
-    certificates: bool = True
+    certificates: Annotated[bool, Field(strict=True)] = True
     """Whether the token carries the authority's certificates."""
 
     @field_validator("hash")

@@ -1,12 +1,16 @@
 """Bodies mean one thing only (case A-7), and waiting ends with the news."""
 
 import asyncio
+import base64
 
 import pytest
+from pydantic import ValidationError
 
 from fts.changes import Changes, step_news
 from fts.http.strict import parse
 from fts.problems import ProblemError
+from fts.signings.schemas import SigningOrder
+from fts.timestamps.schemas import TimestampOrder
 
 
 @pytest.mark.parametrize(
@@ -29,6 +33,22 @@ def test_what_is_ambiguous_or_endless_is_refused(body: bytes) -> None:
     with pytest.raises(ProblemError) as caught:
         parse(body, 16)
     assert caught.value.problem.code == "REQUEST_INVALID"
+
+
+@pytest.mark.parametrize("seconds", ["7200", 7200.0, True, 1e3])
+def test_a_number_is_a_number(seconds: object) -> None:
+    order = {"document": "contract-1", "return_url": "https://counter.example/return"}
+    assert SigningOrder.model_validate({**order, "expires_in": 7200}).expires_in == 7200
+    with pytest.raises(ValidationError, match="expires_in"):
+        SigningOrder.model_validate({**order, "expires_in": seconds})
+
+
+@pytest.mark.parametrize("certificates", ["yes", 1, "true"])
+def test_yes_and_no_are_true_and_false(certificates: object) -> None:
+    order = {"hash": base64.b64encode(bytes(32)).decode(), "hash_algorithm": "sha-256"}
+    assert TimestampOrder.model_validate({**order, "certificates": False}).certificates is False
+    with pytest.raises(ValidationError, match="certificates"):
+        TimestampOrder.model_validate({**order, "certificates": certificates})
 
 
 def test_plain_json_is_taken() -> None:
