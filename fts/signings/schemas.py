@@ -77,7 +77,9 @@ class SigningOrder(BaseModel):
     )
     language: Literal["nl", "fr", "de", "en"] | None = Field(None, description="of the page; by default the browser's")
     signer: AllowedSigner | None = Field(None, description="only this person may sign")
-    expires_in: Annotated[int, Field(strict=True, ge=60, le=432_000)] = Field(7200, description="seconds that the signer has")
+    expires_in: Annotated[int, Field(strict=True, ge=60, le=432_000)] = Field(
+        7200, description="seconds that the signer has"
+    )
 
     def order(self) -> Order:
         """Return it as the service takes it."""
