@@ -64,7 +64,7 @@ def verify_archive_command(
         WRONG_USE, lambda: verified(directory, trust, after=_hash(after), last=_hash(last), quiet=as_json)
     )
     if as_json:
-        typer.echo(json.dumps(_verdict_json(verdict)))
+        typer.echo(json.dumps({**_verdict_json(verdict), "roots_of_the_archive": not trust}))
     else:
         typer.echo(
             f"{verdict.files} files, {verdict.first_day} to {verdict.last_day}; {verdict.links} events in the chain; "

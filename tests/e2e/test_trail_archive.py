@@ -64,6 +64,7 @@ def test_a_year_of_an_operator(past: Trail, fts: Command, tmp_path: Path) -> Non
     assert found.returncode == 0, found.stderr
     verdict = json.loads(found.stdout)
     assert (verdict["ok"], verdict["files"], verdict["events"], verdict["last_sha512"]) == (True, 3, 18, last)
+    assert not verdict["roots_of_the_archive"]
     plain = fts("verify-archive", copy, config=False)
     assert (plain.returncode, plain.stdout.splitlines()[-1], "SHA-256" in plain.stderr) == (0, "OK", True), plain
     assert judged(copy)[0] == 0

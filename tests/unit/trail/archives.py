@@ -33,9 +33,9 @@ START = datetime(2026, 11, 24, 8, tzinfo=UTC)
 
 def lasting_unit(name: str, since: datetime = START, years: int = 12) -> Unit:
     """Make a timestamping unit, below a root of its own, whose certificates last for years."""
-    valid = {"not_before": since - timedelta(days=1), "not_after": since + timedelta(days=366 * years)}
-    ca = authority(f"Timestamping CA {name}", **valid)
-    tsu = issue(f"Timestamping Unit {name}", ca, extensions=TIME_STAMPING, **valid)
+    begin, end = since - timedelta(days=1), since + timedelta(days=366 * years)
+    ca = authority(f"Timestamping CA {name}", not_before=begin, not_after=end)
+    tsu = issue(f"Timestamping Unit {name}", ca, not_before=begin, not_after=end, extensions=TIME_STAMPING)
     key, chain = SoftwareTsuKey(tsu.key), (ca.certificate,)
     factory = TokenFactory(key, tsu.certificate, chain, policy=POLICY)
     unit = TimestampingUnit(key, tsu.certificate, chain)
