@@ -1,14 +1,16 @@
 # `make` lists the targets. Every target sets up what it needs; only python3, venv, make and git must be there.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-check sign-demo sign verify test check format bench bench-line bench-custody bench-tsa soak kills samples clean runtime dev
+.PHONY: help demo demo-check sign-demo sign verify test check format bench bench-line bench-custody bench-tsa soak kills kills-s3 samples clean runtime dev
 
 SIGNED := var/signed
 PYTHON := .venv/bin/python
 # file names reach the recipes through the environment: the shell splits FILES at spaces and takes nothing else in it
 export FILES DIR FILES_FROM
+# each program that the tests start would compile all of its libraries again
+unexport PYTHONDONTWRITEBYTECODE
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS='	' read -r name text; do \
+	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS='	' read -r name text; do \
 		printf '  make %-10s %s\n' "$$name" "$$text"; done
 
 demo: runtime ## run the whole line on this machine, print one address to open; Ctrl-C stops it
@@ -27,8 +29,8 @@ verify: runtime ## verify FILES="a.pdf b.xml c.asice" with the demo's root as tr
 	@if [ -z "$$FILES" ]; then echo 'Name the files: make verify FILES="$(SIGNED)/a-signed.pdf"' >&2; exit 2; fi
 	@.venv/bin/fts verify --trust $(SIGNED)/root.pem -- $$FILES
 
-test: dev check ## set up, check and run all tests
-	@.venv/bin/pytest
+test: dev check ## set up, check and run all tests, on all cores
+	@.venv/bin/pytest -n auto --maxprocesses 4 --dist worksteal
 
 check: dev ## lint, formatting, types, import contracts, and what must not be in the tree
 	@.venv/bin/ruff check .
@@ -58,6 +60,9 @@ soak: dev ## a million timestamps by two workers: memory flat, no serial number 
 
 kills: dev ## a hundred kills of web and worker: effects and records agree (minutes)
 	@FTS_KILL_ROUNDS=100 .venv/bin/pytest tests/e2e/kills/test_kills.py -s
+
+kills-s3: dev ## five days with 10,000 documents and kills on an S3 server (minutes)
+	@FTS_RETENTION_DOCUMENTS=10000 .venv/bin/pytest tests/e2e/kills/test_retention_s3.py -s
 
 samples: dev ## write the sample PDFs of the tests to var/samples
 	@$(PYTHON) -m tests.samples var/samples

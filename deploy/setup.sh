@@ -67,7 +67,7 @@ fi
 .venv/bin/pip install -q --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
 export UV_PYTHON_DOWNLOADS=never UV_SYSTEM_CERTS=1 VIRTUAL_ENV=$PWD/.venv
 echo "Installing Python packages ($lock)"
-.venv/bin/uv pip install -q --require-hashes -r "$lock"
+.venv/bin/uv pip install -q --compile-bytecode --require-hashes -r "$lock"
 .venv/bin/uv pip install -q --no-deps --no-build-isolation -e .
 rm -f .venv/.installed-*
 touch "$stamp"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fts.audit.commands import Config, Trust, _anchors, _run, audit
+from fts.audit.commands import Config, Trust, audit, roots_of, run_as_operator
 from fts.exits import REFUSED, WRONG_USE, fail, refused_as
 from fts.operators import operator
 from fts.terminal import printable
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from fts.audit.archive_reading import Archived
     from fts.audit.archive_walk import ArchiveVerdict
     from fts.services import Services
+
+__all__ = ["audit"]
 
 
 @audit.command("archive")
@@ -34,7 +36,7 @@ def archive_command(
     if (until is None) == (year is None):
         raise typer.BadParameter("give --until or --year")
     limit = date(year + 1, 1, 1) if year is not None else until.date() if until is not None else date.min
-    outcome = _run(config, lambda services: _archived(services, trust, limit, to))
+    outcome = run_as_operator(config, lambda services: _archived(services, trust, limit, to))
     if outcome.last is None:
         typer.echo("Nothing is there to be archived.")
         return
@@ -119,7 +121,7 @@ async def _archived(services: "Services", trust: list[Path] | None, until: date,
     from fts.audit.service import record
     from fts.incidents.service import Finding, note
 
-    roots = _anchors(services, trust)
+    roots = roots_of(services, trust)
     try:
         return await archive(services.database, services.keyring, roots, until, to, services.clock(), operator(), _tell)
     except UnsoundError as error:

@@ -45,7 +45,7 @@ def verify_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Walk the whole trail and name the first bad record; exit status 1 where there is one."""
-    verdict = _run(config, lambda services: _verified(services, trust, kept, archive))
+    verdict = run_as_operator(config, lambda services: _verified(services, trust, kept, archive))
     if as_json:
         typer.echo(json.dumps(_verdict_json(verdict)))
     else:
@@ -71,7 +71,7 @@ def checkpoint_command(config: Config) -> None:
             found = await newest(connection)
         return None if found is None else found.to_json()
 
-    typer.echo(json.dumps(_run(config, work)))
+    typer.echo(json.dumps(run_as_operator(config, work)))
 
 
 @audit.command("search")
@@ -98,7 +98,7 @@ def search_command(
             for event in found
         ]
 
-    for line in _run(config, work):
+    for line in run_as_operator(config, work):
         typer.echo(json.dumps(line))
 
 
@@ -120,14 +120,16 @@ def export_command(
         from fts.audit.archive_export import bundle_from_archive
         from fts.audit.export import bundle
 
-        roots = _anchors(services, trust)
+        roots = roots_of(services, trust)
         wanted = {"signing_id": signing} if signing else {"client_id": client, "document_id": document}
         if archive is not None:
             database, keyring = services.database, services.keyring
             return await bundle_from_archive(database, keyring, roots, operator(), to, archive, **wanted)
         return await bundle(services.database, services.keyring, roots, operator(), to, **wanted)
 
-    typer.echo(f"{_run(config, work)} events; verify with: python3 {printable(str(to / 'verify_bundle.py'))}")
+    typer.echo(
+        f"{run_as_operator(config, work)} events; verify with: python3 {printable(str(to / 'verify_bundle.py'))}"
+    )
 
 
 @audit.command("erase")
@@ -146,7 +148,7 @@ def erase_command(
 
         return await erase(services.database, before.replace(tzinfo=UTC), reason, operator())
 
-    typer.echo(f"{_run(config, work)} personal parts were removed.")
+    typer.echo(f"{run_as_operator(config, work)} personal parts were removed.")
 
 
 @audit.command("renew")
@@ -165,7 +167,7 @@ def renew_command(
             before = services.clock() - timedelta(days=older_than_days)
             return await renew(services.database, timestamp, algorithm, before)
 
-    typer.echo(f"{_run(config, work)} checkpoints were timestamped anew.")
+    typer.echo(f"{run_as_operator(config, work)} checkpoints were timestamped anew.")
 
 
 async def _verified(
@@ -188,7 +190,7 @@ async def _verified(
         except (OSError, ValueError) as error:
             message = f"{kept.name} is no checkpoint: {error}"
             raise RefusalError("CHECKPOINT_INVALID", message, "fts audit checkpoint prints one.") from error
-    roots = _anchors(services, trust)
+    roots = roots_of(services, trust)
     reached = None if archive is None else await asyncio.to_thread(joined, archive, roots)
     verdict = await verify(services.database, services.keyring, roots, services.clock(), point, reached)
     async with services.database.write() as work:
@@ -201,7 +203,7 @@ async def _verified(
     return verdict
 
 
-def _anchors(services: "Services", trust: list[Path] | None) -> "list[x509.Certificate]":
+def roots_of(services: "Services", trust: list[Path] | None) -> "list[x509.Certificate]":
     from fts.trust_files import load_trust_files
 
     return [*services.configuration.engine_settings().anchors, *load_trust_files(trust or [])]
@@ -224,7 +226,7 @@ def _utc(day: datetime | None) -> datetime | None:
     return None if day is None else day.replace(tzinfo=UTC)
 
 
-def _run(config: Path, work: "Callable[[Services], Awaitable[T]]") -> T:
+def run_as_operator(config: Path, work: "Callable[[Services], Awaitable[T]]") -> T:
     from fts.configuration import load
     from fts.services import wired
 

@@ -152,7 +152,7 @@ async def finish(worker: Worker, job: Job) -> None:
             signed_at=_moment(result["signed_at"]),
             archived_at=_moment(result["archived_at"]),
             prepared_object=None,
-            data={name: result[name] for name in ("sha256", "size", "level", "signed_at", "archived_at")},
+            data={name: result[name] for name in ("sha256", "size", "level", "signed_at", "archived_at", "timestamps")},
         )
     await services.vault.objects.delete(signing.prepared_object)
 

@@ -23,6 +23,8 @@ class TimestampReport:
     gen_time: datetime | None = None
     authority: str | None = None
     """Subject of the TSU certificate (RFC 4514)."""
+    serial_number: int | None = None
+    """Of the token, under which its authority keeps it."""
     digest: str | None = None
     """Imprint algorithm."""
     byte_range: tuple[int, int, int, int] | None = None

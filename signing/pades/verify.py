@@ -340,4 +340,5 @@ def _check_order(report: TimestampReport, token: Token, control: datetime) -> No
 def _describe(report: TimestampReport, token: Token) -> None:
     report.gen_time = token.gen_time
     report.authority = token.tsu_certificate.subject.rfc4514_string()
+    report.serial_number = token.serial_number
     report.digest = token.imprint_algorithm.value

@@ -390,4 +390,5 @@ def _outside(element: etree._Element, form: str) -> str:
 def _describe(report: TimestampReport, token: Token) -> None:
     report.gen_time = token.gen_time
     report.authority = token.tsu_certificate.subject.rfc4514_string()
+    report.serial_number = token.serial_number
     report.digest = token.imprint_algorithm.value

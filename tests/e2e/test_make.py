@@ -12,7 +12,7 @@ from tests.e2e.conftest import REPOSITORY, SECONDS, Run
 
 TARGETS = (
     *("help", "demo", "demo-check", "sign-demo", "sign", "verify", "test", "check", "format", "bench", "bench-line"),
-    *("bench-custody", "bench-tsa", "soak", "kills", "samples", "clean"),
+    *("bench-custody", "bench-tsa", "soak", "kills", "kills-s3", "samples", "clean"),
 )
 PRIVATE_KEY = "-----BEGIN {}PRIVATE " + "KEY-----\n"
 

@@ -108,3 +108,17 @@ def test_the_register_is_made(office: Gateway, tmp_path: Path) -> None:
     assert "Town of town (town)" in office.command("register")
     office.command("register", "--format", "pdf", "--output", str(tmp_path / "register.pdf"))
     assert (tmp_path / "register.pdf").read_bytes().startswith(b"%PDF-")
+
+
+def test_the_tokens_in_a_signature_are_named_as_their_authority_names_them(
+    office: Gateway, signing: dict[str, Any]
+) -> None:
+    """FTS-AUD-1: what the authority keeps can be laid beside what we keep."""
+    [completed] = [event for event in office.trail(signing["id"]) if event.kind == "signing.completed"]
+    signed = office.account.api.get(f"/v1/signings/{signing['id']}/content").content.lower()
+    tokens = completed.data["timestamps"]
+    assert len({token["serial_number"] for token in tokens}) == 2
+    for token in tokens:
+        assert token["serial_number"].encode() in signed
+        assert token["authority"].startswith("CN=")
+    assert [token["at"] for token in tokens] == [completed.data["signed_at"], completed.data["archived_at"]]

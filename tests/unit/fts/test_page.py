@@ -71,7 +71,11 @@ def test_pages_are_in_their_language(pages: Pages, language: str) -> None:
     for html in (pages.signing(replace(VIEW, language=language)), pages.shell(language, "TA")):
         assert f'<html lang="{language}">' in html
         assert "TA" in html
-    assert "TA:" not in Pages(environment="PROD", operator="O").signing(replace(VIEW, environment="PROD"))
+    production = Pages(environment="PROD", operator="O")
+    page = production.signing(replace(VIEW, environment="PROD"))
+    assert "TA:" not in page
+    for shown in (page, production.shell("fr", "PROD")):
+        assert "· PROD</p>" in shown
 
 
 class Scripts(HTMLParser):
