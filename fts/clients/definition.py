@@ -146,6 +146,13 @@ class Definition(_Strict):
         """The registered addresses for security events."""
         return [contact.mail for contact in self.contacts if contact.role == "security"]
 
+    def without_persons(self) -> "Definition":
+        """Return it as it is kept after the contract's end: of its contacts the addresses for security events only."""
+        kept = tuple(
+            contact.model_copy(update={"name": contact.role}) for contact in self.contacts if contact.role == "security"
+        )
+        return self.model_copy(update={"contacts": kept})
+
     def check_for(self, environment: str, most_hours: int) -> None:
         """Check what the environment asks for.
 

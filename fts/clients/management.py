@@ -168,6 +168,8 @@ async def suspend(services: Services, client_id: str, actor: Actor, *, resume: b
 async def offboard(services: Services, client_id: str, actor: Actor) -> dict[str, Any]:
     """End a client's account and destroy all of its data (FTS-GDPR-2); return the report. The trail stays.
 
+    Of its contact persons the addresses for security events stay: what is found later must reach somebody (FTS-GDPR-6).
+
     It may be repeated: what an interruption left is destroyed then.
 
     Raises:
@@ -178,7 +180,9 @@ async def offboard(services: Services, client_id: str, actor: Actor) -> dict[str
         account = await _account(work, client_id, offboarded=True)
         ended = await _end_credentials(work, client_id)
         if account.offboarded_at is None:
-            await work.connection.execute(update(table).where(table.c.id == client_id).values(offboarded_at=work.now))
+            kept = account.definition.without_persons().model_dump(mode="json")
+            ending = update(table).where(table.c.id == client_id).values(offboarded_at=work.now, definition=kept)
+            await work.connection.execute(ending)
             await record(work, "client.offboarding_begun", actor, client_id=client_id, credentials=ended)
         begun = await work.connection.scalar(select(func.max(event.c.id)).where(event.c.client_id == client_id))
     left = await delete_all(services, client_id, actor, even_in_use=True)

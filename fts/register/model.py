@@ -68,7 +68,10 @@ PROCESSING: Final = (
 """Category, purpose with basis, data subjects."""
 
 DATABASE: Final = {
-    "client": ("what is agreed with a controller, its contact persons", "contract, and ten years as evidence"),
+    "client": (
+        "what is agreed with a controller, its contact persons",
+        "contract, and ten years as evidence; of persons only addresses for security events after its end",
+    ),
     "credential": ("keyed hashes of secrets", "as client"),
     "usage": ("counts of requests", "the current day"),
     "document": ("state, size, digest; sealed: file name, findings", "as the document"),

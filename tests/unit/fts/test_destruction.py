@@ -10,9 +10,10 @@ from unittest.mock import patch
 
 import httpx
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from fts.clients.management import offboard
+from fts.clients.service import security_mails
 from fts.destruction import delete_all
 from fts.documents.models import destruction as orders
 from fts.errors import RefusalError
@@ -111,6 +112,26 @@ def test_destroying_all_orders_all_though_the_store_fails(tmp_path: Path) -> Non
         clock.go(seconds=10)
         await sweep(services)
         assert left(tmp_path) == (0, 0)
+
+    run(tmp_path, case)
+
+
+def test_of_contact_persons_only_the_address_for_security_events_outlives_the_contract(tmp_path: Path) -> None:
+    """FTS-GDPR-2, FTS-GDPR-6."""
+
+    async def case(gateway: Embedded, _clock: HandClock, _http: httpx.AsyncClient) -> None:
+        people = [
+            {"name": "Anna Duty", "mail": "soc@town.example", "role": "security"},
+            {"name": "Bert Technician", "mail": "bert@town.example", "role": "technical"},
+        ]
+        await gateway.register("village", contacts=people)
+        await offboard(gateway.services, "village", OPERATOR)
+        async with gateway.services.database.read() as connection:
+            kept = str((await connection.execute(text("SELECT definition FROM client WHERE id = 'village'"))).scalar())
+            assert await security_mails(connection, "village") == ["soc@town.example"]
+        assert "Anna" not in kept
+        assert "Bert" not in kept
+        assert "bert@" not in kept
 
     run(tmp_path, case)
 
