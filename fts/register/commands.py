@@ -12,7 +12,7 @@ from fts.exits import REFUSED, WRONG_USE, refused_as
 from fts.operators import operator
 
 if TYPE_CHECKING:
-    from fts.register.model import Register, SubProcessor
+    from fts.register.model import People, Register
 
 
 class Format(StrEnum):
@@ -26,16 +26,18 @@ def register_command(
     config: Annotated[Path, typer.Option("--config", help="Configuration file (TOML).")],
     as_: Annotated[Format, typer.Option("--format", help="Markdown or PDF.")] = Format.MD,
     output: Annotated[Path | None, typer.Option(help="Where it goes; Markdown is printed without.")] = None,
-    subprocessors: Annotated[Path | None, typer.Option(help="File of the sub-processors (docs/register.md).")] = None,
+    people: Annotated[Path | None, typer.Option(help="File of sub-processors and staff (docs/register.md).")] = None,
     client: Annotated[str | None, typer.Option(help="Only this controller: may be handed to it.")] = None,
 ) -> None:
     """Write the register of processing activities (GDPR art. 30, FTS-GDPR-4)."""
-    from fts.register.model import load_subprocessors
+    from fts.register.model import load_people
     from fts.register.render import markdown, pdf
 
     if as_ is Format.PDF and output is None:
         raise typer.BadParameter("a PDF needs --output")
-    others = refused_as(WRONG_USE, lambda: load_subprocessors(subprocessors))
+    others = refused_as(WRONG_USE, lambda: load_people(people))
+    if client is not None:
+        others = others.model_copy(update={"staff": ()})
     register = refused_as(REFUSED, lambda: asyncio.run(_built(config, client, others)))
     octets = pdf(register) if as_ is Format.PDF else markdown(register).encode()
     if output is None:
@@ -44,7 +46,7 @@ def register_command(
         output.write_bytes(octets)
 
 
-async def _built(config: Path, client: str | None, others: "tuple[SubProcessor, ...]") -> "Register":
+async def _built(config: Path, client: str | None, others: "People") -> "Register":
     from fts.audit.service import record
     from fts.clients.management import secrets_of
     from fts.clients.service import accounts

@@ -3,7 +3,7 @@
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -45,10 +45,27 @@ class SubProcessor(BaseModel):
     agreement: Annotated[str, Field(min_length=1, max_length=200)]
 
 
-class _File(BaseModel):
+class Staff(BaseModel):
+    """Who of the operator's people may do what (FTS-GDPR-4, FTS-GDPR-5)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    """A person, or a function that a list of its own names."""
+    may: Annotated[str, Field(min_length=1, max_length=300)]
+    because: Annotated[str, Field(min_length=1, max_length=300)]
+    """The task that needs it."""
+    authentication: Annotated[str, Field(min_length=1, max_length=200)]
+    reviewed_on: date
+
+
+class People(BaseModel):
+    """The reviewed file: who else takes part."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     subprocessors: tuple[SubProcessor, ...] = ()
+    staff: tuple[Staff, ...] = ()
 
 
 PROCESSING: Final = (
@@ -105,23 +122,23 @@ MEASURES: Final = (
 """Technical and organisational measures (GDPR art. 32) and what they fulfil."""
 
 
-def load_subprocessors(path: Path | None) -> tuple[SubProcessor, ...]:
-    """Read the sub-processors' file.
+def load_people(path: Path | None) -> People:
+    """Read the file of sub-processors and staff.
 
     Raises:
-        RefusalError: SUBPROCESSORS_INVALID.
+        RefusalError: PEOPLE_INVALID.
     """
     if path is None:
-        return ()
+        return People()
     remedy = "Correct the file; docs/register.md shows its form."
     try:
-        found = _File.model_validate(tomllib.loads(path.read_text(encoding="utf-8"))).subprocessors
+        found = People.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
         faults = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
-        raise RefusalError("SUBPROCESSORS_INVALID", f"{path.name}: {faults}", remedy) from error
-    outside = [one.name for one in found if one.place not in EEA]
+        raise RefusalError("PEOPLE_INVALID", f"{path.name}: {faults}", remedy) from error
+    outside = [one.name for one in found.subprocessors if one.place not in EEA]
     if outside:
-        raise RefusalError("SUBPROCESSORS_INVALID", f"{outside[0]} is outside the EEA (FTS-GDPR-7)", remedy)
+        raise RefusalError("PEOPLE_INVALID", f"{outside[0]} is outside the EEA (FTS-GDPR-7)", remedy)
     return found
 
 
@@ -129,7 +146,7 @@ def build(
     configuration: Configuration,
     accounts: dict[str, Account],
     secrets: dict[str, int],
-    subprocessors: Iterable[SubProcessor],
+    people: People,
     made_at: datetime,
 ) -> Register:
     """Return the register; `secrets` counts each client's live credentials."""
@@ -171,7 +188,14 @@ def build(
             Table(
                 "Sub-processors",
                 ("name", "service", "place", "agreement"),
-                tuple((s.name, s.service, s.place, s.agreement) for s in subprocessors) or (("none", "", "", ""),),
+                tuple((s.name, s.service, s.place, s.agreement) for s in people.subprocessors)
+                or (("none", "", "", ""),),
+            ),
+            Table(
+                "Rights of staff",
+                ("who", "may", "because", "authentication", "reviewed on"),
+                tuple((s.name, s.may, s.because, s.authentication, s.reviewed_on.isoformat()) for s in people.staff)
+                or (("none stated here", "", "", "", ""),),
             ),
             Table("Rights of processes", ("role", "table", "rights"), tuple(_rights())),
             Table(

@@ -18,7 +18,7 @@ from fts.configuration import Configuration
 from fts.db.roles import RIGHTS
 from fts.db.tables import metadata
 from fts.errors import RefusalError
-from fts.register.model import DATABASE, Register, SubProcessor, build, load_subprocessors
+from fts.register.model import DATABASE, People, Register, Staff, SubProcessor, build, load_people
 from fts.register.render import markdown, pdf
 
 NOW = datetime(2026, 11, 24, 8, tzinfo=UTC)
@@ -49,7 +49,18 @@ def made(places: dict[str, Any] | None = None, **accounts: str) -> Register:
         }
     )
     known = {client_id: account(client_id, name) for client_id, name in accounts.items()}
-    others = [SubProcessor(name="Example Hosting SA", service="data centre", place="BE", agreement="DPA 1")]
+    others = People(
+        subprocessors=(SubProcessor(name="Example Hosting SA", service="data centre", place="BE", agreement="DPA 1"),),
+        staff=(
+            Staff(
+                name="Duty officer",
+                may="fts audit search",
+                because="requests of authorities",
+                authentication="smart card",
+                reviewed_on=date(2026, 11, 2),
+            ),
+        ),
+    )
     return build(configuration, known, dict.fromkeys(known, 2), others, NOW)
 
 
@@ -68,7 +79,8 @@ def test_it_says_what_article_30_asks_for() -> None:
     shown = markdown(made(town="Town of Example", court="Court"))
     for part in (
         "Test operator", "Town of Example (town)", "FTS-court, 2026-01-15", "security@town.example", "48 h",
-        "at most 120 h", "ten years", "Example Hosting SA", "None: every place is in the EEA", "2026-11-24 08:00 UTC",
+        "at most 120 h", "ten years", "Example Hosting SA", "Duty officer", "2026-11-02",
+        "None: every place is in the EEA", "2026-11-24 08:00 UTC",
     ):  # fmt: skip
         assert part in shown
 
@@ -122,13 +134,14 @@ def test_the_same_input_gives_the_same_document() -> None:
         ('[[subprocessors]]\nname = "A"\nservice = "s"\nplace = "US"\nagreement = "x"', "EEA"),
         ('[[subprocessors]]\nname = "A"\nservice = "s"\nplace = "Belgium"\nagreement = "x"', "pattern"),
         ("[[subprocessors]]\nname = 1", "string"),
-        ("x", "subprocessors.toml"),
+        ('[[staff]]\nname = "A"\nmay = "all"', "required"),
+        ("x", "people.toml"),
     ],
 )
 def test_sub_processors_that_cannot_be(tmp_path: Path, text: str, fault: str) -> None:
-    path = tmp_path / "subprocessors.toml"
+    path = tmp_path / "people.toml"
     path.write_text(text)
     with pytest.raises(RefusalError, match=fault) as caught:
-        load_subprocessors(path)
-    assert caught.value.code == "SUBPROCESSORS_INVALID"
+        load_people(path)
+    assert caught.value.code == "PEOPLE_INVALID"
     assert json.dumps(str(caught.value))
