@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from fts.http.noticing import notice_damage, notice_refusal
+from fts.http.refusals import record_refusal
 from fts.incidents.service import Kind
 from fts.problems import CATALOGUE, ProblemError
 from storage.envelope import EnvelopeError
@@ -108,6 +109,7 @@ async def respond(request: Request, error: ProblemError, headers: dict[str, str]
     kind = error.security or _SECURITY_EVENTS.get(error.problem.code)
     if kind is not None:
         await notice_refusal(request, kind)
+    await record_refusal(request, error.problem)
     body = problem_json_bytes(error, request.state.reference)
     return Response(body, error.problem.status, headers, media_type="application/problem+json")
 

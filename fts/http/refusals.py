@@ -1,0 +1,47 @@
+"""What a client asked for and did not get: a record of its own (FTS-AUD-1: "with which result").
+
+Reading leaves no such record, and what admission refuses never came this far.
+"""
+
+import logging
+import re
+from typing import Final
+
+from fastapi import Request
+from sqlalchemy.exc import SQLAlchemyError
+
+from fts.audit.service import Actor, record
+from fts.clients.service import Authenticated
+from fts.documents.schemas import DOCUMENT_ID
+from fts.problems import Problem
+from fts.services import Services
+
+_READING: Final = ("GET", "HEAD", "OPTIONS")
+_LOG: Final = logging.getLogger("fts.http")
+
+
+async def record_refusal(request: Request, problem: Problem) -> None:
+    """Record that a change was refused; where that fails, the answer is the same, for nothing was done."""
+    state = request.state
+    found: Authenticated | None = getattr(state, "authenticated", None)
+    if found is None or request.method in _READING or problem.status >= 500:
+        return
+    services: Services = request.app.state.services
+    document_id = request.path_params.get("document_id", "")
+    actor = Actor("client", str(state.address), state.reference, found.credential_id)
+    route = getattr(request.scope.get("route"), "path", None)
+    try:
+        async with services.database.write() as work:
+            await record(
+                work,
+                "request.refused",
+                actor,
+                client_id=found.client.id,
+                document_id=document_id if re.fullmatch(DOCUMENT_ID, document_id) else None,
+                method=request.method,
+                route=route,
+                status=problem.status,
+                code=problem.code,
+            )
+    except (SQLAlchemyError, OSError):
+        _LOG.exception("request %s: its refusal is not recorded", state.reference)
