@@ -144,9 +144,18 @@ async def _tidy(services: Services) -> None:
 
 
 async def remove_orphans(services: Services) -> None:
-    """Remove objects, keys and unfinished uploads that a crash left without a row."""
-    old = services.clock() - services.limits.orphan_age
-    objects = [stored.name async for stored in services.vault.objects.listing() if stored.modified_at < old]
+    """Remove objects, keys and unfinished uploads that a crash left without a row.
+
+    Raises:
+        StorageError: at the end, where a bucket failed; what is in the others was removed.
+    """
+    old, objects, failure = services.clock() - services.limits.orphan_age, [], None
+    try:
+        async for found in services.vault.objects.listing():
+            if found.modified_at < old:
+                objects.append(found.name)  # noqa: PERF401 - those before the error count
+    except StorageError as error:
+        failure = error
     keys = [stored for stored in await services.vault.keys.listing() if stored.modified_at < old]
     known_objects, known_keys = await _referred(services)
     for name in objects:
@@ -157,10 +166,12 @@ async def remove_orphans(services: Services) -> None:
         if stored.key_id not in known_keys:
             await services.vault.keys.delete(stored.owner, stored.key_id)
             _LOG.info("removed a key that nothing refers to: %s/%s", stored.owner, stored.key_id)
+    await _remove_buckets(services)
     discarded = await services.vault.objects.discard_unfinished(old)
     if discarded:
         _LOG.info("removed %d unfinished uploads", discarded)
-    await _remove_buckets(services)
+    if failure is not None:
+        raise failure
 
 
 async def _remove_buckets(services: Services) -> None:

@@ -68,10 +68,18 @@ class ObjectStore(Protocol):
         """Try what the store really enforces: that others cannot read, that what is deleted is gone, and so on."""
 
     def listing(self, bucket: str | None = None) -> AsyncIterator[Stored]:
-        """List all objects, or those of one bucket; old versions and half-written ones too, where they can be seen."""
+        """List all objects, or those of one bucket; old versions and half-written ones too, where they can be seen.
+
+        Raises:
+            StorageError: at the end, where some bucket could not be listed; the others were.
+        """
 
     async def discard_unfinished(self, before: datetime) -> int:
-        """Remove uploads that were begun before a moment and never finished; return how many."""
+        """Remove uploads that were begun before a moment and never finished; return how many.
+
+        Raises:
+            StorageError: at the end, where some bucket failed; the others did not.
+        """
 
     async def remove_bucket(self, bucket: str) -> None:
         """Remove a bucket with everything in it; nothing happens where there is none."""

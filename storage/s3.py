@@ -85,11 +85,17 @@ class S3Store:
 
     async def listing(self, bucket: str | None = None) -> AsyncIterator[Stored]:
         """See `ObjectStore.listing`; every version is listed, and a delete marker as an object of no octets."""
+        failure = None
         for each in [bucket] if bucket is not None else await asyncio.to_thread(self._buckets):
             stored = self._stored(each)
-            while page := await asyncio.to_thread(_page, stored):
-                for item in page:
-                    yield item
+            try:
+                while page := await asyncio.to_thread(_page, stored):
+                    for item in page:
+                        yield item
+            except StorageError as error:
+                failure = error
+        if failure is not None:
+            raise failure
 
     async def discard_unfinished(self, before: datetime) -> int:
         """See `ObjectStore.discard_unfinished`."""
@@ -214,10 +220,15 @@ class S3Store:
                     yield Stored(f"{bucket}/{found.object_name}", found.size or 0, modified)
 
     def _discard_everywhere(self, before: datetime) -> int:
-        discarded = 0
+        discarded, failure = 0, None
         for bucket in self._buckets():
-            with suppress(ObjectMissingError), failures(f"unfinished uploads to {bucket} cannot be removed"):
-                discarded += self._discard(bucket, before)
+            try:
+                with suppress(ObjectMissingError), failures(f"unfinished uploads to {bucket} cannot be removed"):
+                    discarded += self._discard(bucket, before)
+            except StorageError as error:
+                failure = error
+        if failure is not None:
+            raise failure
         return discarded
 
     def _discard(self, bucket: str, before: datetime | None) -> int:

@@ -366,6 +366,27 @@ def test_one_clients_credential_signs_no_url_or_form_for_another_bucket(server: 
     assert kept == {"there"}
 
 
+def test_a_bucket_that_cannot_be_read_hides_no_other(server: Seaweed, tmp_path: Path) -> None:
+    credentials = {TOWN: S3Credentials("WRONG", "not-the-secret"), OTHER: server.buckets[OTHER]}
+    store = S3Store(server.endpoint, credentials.__getitem__, "", lambda: [TOWN, OTHER])
+
+    async def work() -> None:
+        await store.put(f"{OTHER}/0123456789abcdef", written(tmp_path, b"x"))
+        found = []
+        with pytest.raises(StorageError):  # noqa: PT012 - what came before the error counts
+            async for stored in store.listing():
+                found.append(stored.name)  # noqa: PERF401
+        assert found == [f"{OTHER}/0123456789abcdef"]
+        client = client_of(server)
+        client._create_multipart_upload(OTHER, "half", {})
+        with pytest.raises(StorageError):
+            await store.discard_unfinished(datetime.now(UTC) + timedelta(hours=1))
+        assert client._list_multipart_uploads(OTHER).uploads == []
+        await store.delete(f"{OTHER}/0123456789abcdef")
+
+    asyncio.run(work())
+
+
 def test_secrets_are_not_shown(server: Seaweed) -> None:
     """Case S-5."""
     credentials = server.buckets[TOWN]
