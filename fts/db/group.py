@@ -119,6 +119,9 @@ class Writer:
     async def turn(self) -> AsyncIterator[Turn]:
         """Give a transaction; at the end it is durable, or undone and the error raised.
 
+        An error, too, is raised after the common commit: what led to it may be what another member did, which nobody
+        else could see before.
+
         Whoever is cancelled while the commit is under way does not know its outcome.
 
         Raises:
@@ -142,13 +145,18 @@ class Writer:
                     member.number = _OVER
         except BaseException as error:
             await self._left(group, number, None)
+            if isinstance(error, Exception):
+                await self._durable(group, error)
             if limit.expired() and isinstance(error, TimeoutError):
                 raise OperationalError(f"after {self._bounds.longest:g} s", None, error) from error
             raise
         await self._left(group, number, turn.notices)
+        await self._durable(group)
+
+    async def _durable(self, group: _Group, error: Exception | None = None) -> None:
         failure = await asyncio.shield(group.committed)
         if failure is not None:
-            raise OperationalError("COMMIT", None, failure) from failure
+            raise OperationalError("COMMIT", None, failure) from error or failure
 
     async def execute(self, number: int, job: Job) -> Answer:
         """Do something for a member, in the thread."""

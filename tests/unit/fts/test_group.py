@@ -93,6 +93,61 @@ async def _write(database: Database, kind: str) -> None:
 
 
 @on_a_loop
+async def test_whoever_fails_on_what_another_did_finds_it(group: Group) -> None:
+    """Its error is raised when the other's row is there for all: whoever looks for the reason must not look in vain."""
+
+    async def first(database: Database) -> None:
+        async with database.write() as work:
+            await _mark(work, "m1")
+            await asyncio.sleep(0.01)
+
+    async def fails(database: Database, error: type[Exception]) -> list[str]:
+        with pytest.raises(error):  # noqa: PT012 - the transaction is what raises
+            async with database.write() as work:
+                if error is IntegrityError:
+                    await _mark(work, "m1")
+                elif (await work.connection.execute(select(event.c.id))).first() is not None:
+                    raise LookupError
+        return group.rows
+
+    async def last(database: Database) -> None:
+        async with database.write() as work:
+            await asyncio.sleep(0.05)
+            await _mark(work, "m2")
+
+    async with group.opened() as database:
+        ways = (first(database), fails(database, IntegrityError), fails(database, LookupError), last(database))
+        _, after_integrity, after_looking, _ = await asyncio.gather(*ways)
+    assert "m1" in after_integrity
+    assert "m1" in after_looking
+
+
+@on_a_loop
+async def test_whoever_fails_on_what_never_came_to_be_is_told_so(group: Group) -> None:
+    async def first(database: Database) -> None:
+        async with database.write() as work:
+            await _mark(work, "m1")
+            await asyncio.sleep(0.01)
+
+    async def second(database: Database) -> None:
+        async with database.write() as work:
+            await _mark(work, "m1")
+
+    async with group.opened() as database:
+        group.failing = True
+        outcomes = await asyncio.gather(first(database), second(database), return_exceptions=True)
+        group.failing = False
+    assert [type(outcome) for outcome in outcomes] == [OperationalError, OperationalError]
+    assert group.rows == []
+
+
+async def _mark(work: Work, kind: str) -> None:
+    """Write a row that can be there once."""
+    await work.connection.execute(text("CREATE UNIQUE INDEX IF NOT EXISTS once ON event (kind)"))
+    await record(work, kind, ACTOR, client_id="town")
+
+
+@on_a_loop
 async def test_many_records_need_few_commits(group: Group) -> None:
     """FTS-AUD-1: every record is there when its caller is answered, and 40 of them need fewer than 40 commits."""
 
