@@ -24,8 +24,8 @@ from fts.master_key import keyring_of
 from fts.profiles.registry import profiles
 from storage.ports import StorageError
 
-_ALLOCATOR: Final = {"MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": "131072"}
-"""Of glibc: the few threads share one heap, and 128 KiB that are free at its end are given back."""
+_ALLOCATOR: Final = {"MALLOC_ARENA_MAX": "1"}
+"""Of glibc: the few threads share one heap, so that what one gave back another takes."""
 
 
 def become(tier: str, config: Path, *options: str) -> NoReturn:
