@@ -1,10 +1,6 @@
 """The whole line with an S3 server as object store: FTS-GDPR-1, FTS-SEC-3."""
 
 import secrets
-import shutil
-import sqlite3
-from contextlib import closing
-from pathlib import Path
 
 from tests.e2e.gateway.test_failure_map import code
 from tests.e2e.gateway.test_uploads import begun, headers, spooled, wait_for
@@ -90,37 +86,3 @@ def test_uploads_that_end_badly_leave_nothing(remote: Gateway, weed: Seaweed) ->
             assert code(refused) == "NOT_A_PDF"
     account.api.delete("/v1/documents").raise_for_status()
     wait_for(lambda: left() == ([], 0, 0, []))
-
-
-def test_a_restored_backup_gives_nothing_back(remote: Gateway, weed: Seaweed, tmp_path: Path) -> None:
-    """FTS-GDPR-1: database and bucket come back as they were before the destruction: nothing can be read."""
-    marker = secrets.token_hex(12)
-    account, data = remote.account, SOUND["one_page"]() + f"% {marker}\n".encode()
-    signing = account.new_signing(data)
-    assert remote.browser(signing).sign(remote.signer)["state"] == "completed"
-    database, admin, bucket = remote.directory / "data" / "fts.sqlite3", client_of(weed), f"{PREFIX}town"
-    with closing(sqlite3.connect(database)) as connection:
-        connection.execute("VACUUM INTO ?", (str(tmp_path / "backup.sqlite3"),))
-    for name in kept(weed, "town"):
-        admin.fget_object(bucket_name=bucket, object_name=name, file_path=str(tmp_path / "objects" / name))
-    assert account.api.delete(f"/v1/documents/{signing['document']}").status_code == 204
-    assert kept(weed, "town") == []
-
-    processes = (remote.web, remote.worker, remote.sequencer)
-    for process in processes:
-        process.stop()
-    for name in ("fts.sqlite3", "fts.sqlite3-wal", "fts.sqlite3-shm"):
-        database.with_name(name).unlink(missing_ok=True)
-    shutil.copy(tmp_path / "backup.sqlite3", database)
-    restored = list((tmp_path / "objects").iterdir())
-    for path in restored:
-        admin.fput_object(bucket_name=bucket, object_name=path.name, file_path=str(path))
-    for process in processes:
-        process.start()
-
-    assert {path.name for path in restored} <= set(kept(weed, "town")), "the backup has the objects"
-    for url in (f"/v1/documents/{signing['document']}", f"/v1/signings/{signing['id']}"):
-        assert account.api.get(url).status_code == account.api.get(f"{url}/content").status_code == 404
-    assert remote.browser_at(signing["signing_url"]).open().status_code == 404
-    assert marker.encode() not in account.api.get("/v1/export").content
-    assert all(marker.encode() not in path.read_bytes() for path in restored)
