@@ -1,10 +1,10 @@
 """What a client asked for and did not get: a record of its own (FTS-AUD-1: "with which result").
 
-Reading leaves no such record, and what admission refuses never came this far.
+Reading leaves no such record, and what admission refuses never came this far. Of what was sent nothing is kept, its
+identifiers included: the reference, which the answer carried too, says which request it was.
 """
 
 import logging
-import re
 from typing import Final
 
 from fastapi import Request
@@ -12,7 +12,6 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from fts.audit.service import Actor, record
 from fts.clients.service import Authenticated
-from fts.documents.schemas import DOCUMENT_ID
 from fts.problems import Problem
 from fts.services import Services
 
@@ -27,7 +26,6 @@ async def record_refusal(request: Request, problem: Problem) -> None:
     if found is None or request.method in _READING or problem.status >= 500:
         return
     services: Services = request.app.state.services
-    document_id = request.path_params.get("document_id", "")
     actor = Actor("client", str(state.address), state.reference, found.credential_id)
     route = getattr(request.scope.get("route"), "path", None)
     try:
@@ -37,7 +35,6 @@ async def record_refusal(request: Request, problem: Problem) -> None:
                 "request.refused",
                 actor,
                 client_id=found.client.id,
-                document_id=document_id if re.fullmatch(DOCUMENT_ID, document_id) else None,
                 method=request.method,
                 route=route,
                 status=problem.status,

@@ -42,7 +42,7 @@ def test_an_upload_that_is_not_what_its_digest_says(tmp_path: Path) -> None:
         problem = answer.json()
         assert answer.status_code == 422
         data = {"method": "PUT", "route": "/v1/documents/{document_id}", "status": 422, "code": problem["code"]}
-        assert await refusals(gateway) == [("town", "contract-1", problem["reference"], data)]
+        assert await refusals(gateway) == [("town", None, problem["reference"], data)]
 
     run(tmp_path, case)
 
