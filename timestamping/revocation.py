@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from timestamping.path import is_issued_by, key_usage
+from timestamping.path import UNREADABLE, is_issued_by, key_usage
 
 _CRITICAL_IN_CRL = {x509.IssuingDistributionPoint.oid}
 _EXPIRED_CERTS_ON_CRL = x509.ObjectIdentifier("2.5.29.60")
@@ -85,13 +85,7 @@ def from_ocsp(der: bytes, certificate: x509.Certificate, issuer: x509.Certificat
         )
     except EvidenceError:
         raise
-    except (
-        ValueError,
-        UnsupportedAlgorithm,
-        x509.DuplicateExtension,
-        x509.InvalidVersion,
-        x509.UnsupportedGeneralNameType,
-    ) as error:
+    except (*UNREADABLE, UnsupportedAlgorithm) as error:
         raise EvidenceError(f"malformed OCSP response: {error}") from error
 
 
@@ -124,13 +118,7 @@ def from_crl(der: bytes, certificate: x509.Certificate, issuer: x509.Certificate
         )
     except EvidenceError:
         raise
-    except (
-        ValueError,
-        UnsupportedAlgorithm,
-        x509.DuplicateExtension,
-        x509.InvalidVersion,
-        x509.UnsupportedGeneralNameType,
-    ) as error:
+    except (*UNREADABLE, UnsupportedAlgorithm) as error:
         raise EvidenceError(f"malformed CRL: {error}") from error
 
 

@@ -11,6 +11,7 @@ from fastapi.security import HTTPBasic
 from fts.audit.service import Actor
 from fts.clients.service import Client
 from fts.http.admission import client_of
+from fts.http.noticing import actor_of
 from fts.services import Services
 
 _SCHEME = HTTPBasic(auto_error=False, description="The client's id and secret.")
@@ -33,18 +34,9 @@ async def _client(request: Request, _described: Annotated[object, Security(_SCHE
 ClientDep = Annotated[Client, Depends(_client)]
 
 
-async def _actor_client(request: Request) -> Actor:
-    state = request.state
-    return Actor("client", _text(state.address), state.reference, state.authenticated.credential_id)
+async def _actor(request: Request) -> Actor:
+    return actor_of(request)
 
 
-async def _actor_signer(request: Request) -> Actor:
-    return Actor("signer", _text(request.state.address), request.state.reference)
-
-
-ClientActor = Annotated[Actor, Depends(_actor_client)]
-SignerActor = Annotated[Actor, Depends(_actor_signer)]
-
-
-def _text(address: object) -> str | None:
-    return None if address is None else str(address)
+ClientActor = Annotated[Actor, Depends(_actor)]
+SignerActor = Annotated[Actor, Depends(_actor)]

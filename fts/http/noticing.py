@@ -20,14 +20,18 @@ _DAMAGE: Final = (EnvelopeError, ObjectMissingError)
 
 async def notice_refusal(request: Request, kind: Kind) -> None:
     """Take in a request that was refused; whoever asks at the signing page is a signer."""
-    state, route = request.state, getattr(request.scope.get("route"), "path", "the page")
+    route = getattr(request.scope.get("route"), "path", "the page")
+    _services(request).desk.notice(Finding(kind, await _whose(request), actor_of(request), route))
+
+
+def actor_of(request: Request) -> Actor:
+    """Return who asks: the client of the credentials, and without any a signer."""
+    state = request.state
     address = None if state.address is None else str(state.address)
     found: Authenticated | None = getattr(state, "authenticated", None)
     if found is None:
-        actor = Actor("signer", address, state.reference)
-    else:
-        actor = Actor("client", address, state.reference, found.credential_id)
-    _services(request).desk.notice(Finding(kind, await _whose(request), actor, route))
+        return Actor("signer", address, state.reference)
+    return Actor("client", address, state.reference, found.credential_id)
 
 
 async def notice_damage(request: Request, error: Exception) -> None:

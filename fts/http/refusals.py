@@ -10,8 +10,9 @@ from typing import Final
 from fastapi import Request
 from sqlalchemy.exc import SQLAlchemyError
 
-from fts.audit.service import Actor, record
+from fts.audit.service import record
 from fts.clients.service import Authenticated
+from fts.http.noticing import actor_of
 from fts.problems import Problem
 from fts.services import Services
 
@@ -21,19 +22,17 @@ _LOG: Final = logging.getLogger("fts.http")
 
 async def record_refusal(request: Request, problem: Problem) -> None:
     """Record that a change was refused; where that fails, the answer is the same, for nothing was done."""
-    state = request.state
-    found: Authenticated | None = getattr(state, "authenticated", None)
+    found: Authenticated | None = getattr(request.state, "authenticated", None)
     if found is None or request.method in _READING or problem.status >= 500:
         return
     services: Services = request.app.state.services
-    actor = Actor("client", str(state.address), state.reference, found.credential_id)
     route = getattr(request.scope.get("route"), "path", None)
     try:
         async with services.database.write() as work:
             await record(
                 work,
                 "request.refused",
-                actor,
+                actor_of(request),
                 client_id=found.client.id,
                 method=request.method,
                 route=route,
@@ -41,4 +40,4 @@ async def record_refusal(request: Request, problem: Problem) -> None:
                 code=problem.code,
             )
     except (SQLAlchemyError, OSError):
-        _LOG.exception("request %s: its refusal is not recorded", state.reference)
+        _LOG.exception("request %s: its refusal is not recorded", request.state.reference)
